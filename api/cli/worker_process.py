@@ -1,0 +1,132 @@
+"""The worker as the parent holds it: started, told where the engines are, stopped (protocol: api/worker.py)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ...domain import Json
+from ...errors import LaunchError
+
+START_S = 120.0
+"""How long a worker may take until it is ready; a busy machine with a cold disk needs some tens of seconds."""
+POLL_S = 0.02
+_MODULE = "pointsman.api.worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is started with: the parent's configuration file and what its command line gave, by section."""
+
+    config: Path | None
+    settings: Json
+    server: Json
+    log_level: str | None = None
+
+    def arguments(self, descriptor: int) -> list[str]:
+        """The worker's command line. -P keeps the working folder's modules out of it."""
+        settings = {name: value for name, value in self.settings.items() if name != "store"}
+        made = [sys.executable, "-P", "-m", _MODULE, "--fd", str(descriptor)]
+        made += ["--config", str(self.config.absolute())] if self.config else []
+        made += ["--settings", json.dumps(settings)] if settings else []
+        return made + (["--server", json.dumps(self.server)] if self.server else [])
+
+    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+        """The worker's environment; the store's URL goes here, for it may hold a password."""
+        told = dict(own)
+        if store := self.settings.get("store"):
+            told.pop("POINTSMAN_STORE__URL", None)
+            told["POINTSMAN_STORE"] = str(store)
+        if self.log_level:
+            told["POINTSMAN_LOG_LEVEL"] = self.log_level
+        return told
+
+
+class Worker:
+    """One worker process; `start` may be called again after it died."""
+
+    def __init__(self, listening: socket.socket, orders: Orders) -> None:
+        self._listening, self._orders = listening, orders
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it. A session of its own keeps the terminal's Ctrl-C from it: the parent stops it, in order."""
+        descriptor = self._listening.fileno()
+        self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
+            self._orders.arguments(descriptor),
+            stdin=subprocess.PIPE,
+            pass_fds=(descriptor,),
+            env=self._orders.environment(os.environ),
+            start_new_session=True,
+        )
+
+    def tell(self, endpoints: Mapping[str, Any]) -> None:
+        """Send the line with the engines' addresses (by model name, each with url and api_key)."""
+        pipe = self._running.stdin
+        assert pipe is not None
+        told = {name: {"url": at.url, "api_key": at.api_key} for name, at in endpoints.items()}
+        with suppress(BrokenPipeError):  # it is dead: whoever waits for it sees that
+            pipe.write(json.dumps(told).encode() + b"\n")
+            pipe.flush()
+
+    def await_ready(self, host: str, port: int) -> Json:
+        """Return what GET /ready says once it says 200. Raises LaunchError where the worker ends before, or is late."""
+        deadline = time.monotonic() + START_S
+        while True:
+            status, told = readiness(host, port)
+            if status == 200:
+                return told
+            with suppress(subprocess.TimeoutExpired):
+                code = self._running.wait(POLL_S)
+                raise LaunchError(f"the worker ended at start-up with exit code {code}; its messages are above")
+            if time.monotonic() > deadline:
+                raise LaunchError(f"the server was not ready in {START_S:.0f} s: {told}")
+
+    def wait(self) -> int:
+        """Wait until it ends; its exit code."""
+        return self._running.wait()
+
+    def stop(self, grace_s: float) -> None:
+        """End it: running requests may finish for so long, then it is killed. Does nothing where none runs."""
+        process = self._process
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        finally:
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "start comes first"
+        return self._process
+
+
+def readiness(host: str, port: int) -> tuple[int | None, Json]:
+    """Status and body of GET /ready; None where there is no answer (the worker does not accept yet)."""
+    connection = http.client.HTTPConnection(host, port, timeout=2.0)
+    try:
+        connection.request("GET", "/ready")
+        answer = connection.getresponse()
+        return answer.status, cast("Json", json.loads(answer.read()))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return None, {"problem": f"no answer ({error})"}
+    finally:
+        connection.close()

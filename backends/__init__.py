@@ -1,0 +1,113 @@
+"""The models, behind one narrow door: `Engine.stream(call)` yields events.
+
+Names are loaded when they are first used, so that importing this room costs nothing: the child process of an engine
+imports it too.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .budget import Allotment, allot, two_pass
+    from .catalogue import Mode, load_modes, mode, prepare
+    from .child import ChildStatus
+    from .config import EnginesConfig, ModelConfig, Timeouts
+    from .dialects import Dialect, dialect
+    from .discover import Discovered, discover
+    from .embedded import EMBEDDED, embedded_path
+    from .engine import (
+        Continuation,
+        Engine,
+        Event,
+        Finished,
+        Health,
+        ModelInfo,
+        Text,
+        Thought,
+        Timings,
+        TokenLogprob,
+        ToolCallDelta,
+    )
+    from .engines import create
+    from .families import parameters_from_name
+    from .launch import Endpoint, Supervisor, running
+
+_WHERE = {
+    "EMBEDDED": "embedded",
+    "Allotment": "budget",
+    "ChildStatus": "child",
+    "Continuation": "engine",
+    "Dialect": "dialects",
+    "Discovered": "discover",
+    "Endpoint": "launch",
+    "Engine": "engine",
+    "EnginesConfig": "config",
+    "Event": "engine",
+    "Finished": "engine",
+    "Health": "engine",
+    "Mode": "catalogue",
+    "ModelConfig": "config",
+    "ModelInfo": "engine",
+    "Supervisor": "launch",
+    "Text": "engine",
+    "Thought": "engine",
+    "Timeouts": "config",
+    "Timings": "engine",
+    "TokenLogprob": "engine",
+    "ToolCallDelta": "engine",
+    "allot": "budget",
+    "create": "engines",
+    "dialect": "dialects",
+    "discover": "discover",
+    "embedded_path": "embedded",
+    "load_modes": "catalogue",
+    "mode": "catalogue",
+    "parameters_from_name": "families",
+    "prepare": "catalogue",
+    "running": "launch",
+    "two_pass": "budget",
+}
+
+__all__ = [
+    "EMBEDDED",
+    "Allotment",
+    "ChildStatus",
+    "Continuation",
+    "Dialect",
+    "Discovered",
+    "Endpoint",
+    "Engine",
+    "EnginesConfig",
+    "Event",
+    "Finished",
+    "Health",
+    "Mode",
+    "ModelConfig",
+    "ModelInfo",
+    "Supervisor",
+    "Text",
+    "Thought",
+    "Timeouts",
+    "Timings",
+    "TokenLogprob",
+    "ToolCallDelta",
+    "allot",
+    "create",
+    "dialect",
+    "discover",
+    "embedded_path",
+    "load_modes",
+    "mode",
+    "parameters_from_name",
+    "prepare",
+    "running",
+    "two_pass",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,0 +1,130 @@
+"""The sections of the configuration that the backends own: one `ModelConfig` per entry of `models:`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .dialects import dialects
+from .embedded import EMBEDDED
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Timeouts(_Section):
+    """How long a server may take, in milliseconds."""
+
+    connect: float = Field(default=5_000, gt=0, description="until the connection stands, ms")
+    first_byte: float = Field(
+        default=120_000, gt=0, description="from the request to the first piece of its answer, ms"
+    )
+    total: float = Field(default=600_000, gt=0, description="a whole call, ms")
+
+
+class ModelConfig(_Section):
+    """One model: where it is and how its server is spoken to. Exactly one of embedded, path and url is given."""
+
+    engine: Literal["llamacpp", "openai", "transformers"] = Field(
+        default="openai",
+        description="llamacpp: a llama.cpp server, ours or by url; openai: any OpenAI-compatible server by url; "
+        "transformers: in this process. Left out: llamacpp for embedded models and .gguf files, transformers for "
+        "folders, openai for urls",
+    )
+    embedded: Literal["digits", "smollm2"] | None = Field(default=None, description="a model that comes with Pointsman")
+    path: Path | None = Field(
+        default=None, description="a GGUF file (llamacpp) or a Hugging Face folder (transformers)"
+    )
+    url: str | None = Field(default=None, description="the server's OpenAI address, usually ending in /v1")
+    model: str | None = Field(
+        default=None, description="the name to ask the server for; left out: the first that it lists"
+    )
+    dialect: str | None = Field(default=None, description="how the server spells things; left out: the engine's own")
+    api_key_env: str | None = Field(
+        default=None, description="name of the environment variable that holds the server's key"
+    )
+    parameters: float | None = Field(
+        default=None, gt=0, description="active parameters in billions, for the default price"
+    )
+    context: int | None = Field(
+        default=None, ge=64, description="tokens that one query may have, prompt and reply together"
+    )
+    slots: int = Field(default=4, ge=1, le=256, description="queries that a launched server works on at once")
+    threads: int | None = Field(
+        default=None, ge=1, description="threads of a launched server; at most one less than cores"
+    )
+    system: str | None = Field(default=None, description="system text for queries that bring none")
+    thinks: bool | None = Field(default=None, description="whether the model thinks, where its server does not say")
+    budget: Literal["auto", "two-pass", "prompt"] = Field(
+        default="auto",
+        description="how budgets are kept: the server's own way first, or only by two passes, or by asking",
+    )
+    chat_template: Path | None = Field(
+        default=None, description="Jinja file in place of a launched model's own template"
+    )
+    extra: dict[str, Any] = Field(default_factory=dict, description="further fields of every request to the server")
+    timeouts: Timeouts = Field(default_factory=lambda: Timeouts())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        """What follows from the kind of model: the engine, and an embedded model's own figures."""
+        if not isinstance(values, dict):
+            return values
+        given = {str(key): value for key, value in cast("dict[Any, Any]", values).items()}
+        embedded, path = given.get("embedded"), given.get("path")
+        if embedded in EMBEDDED:
+            given = {**EMBEDDED[embedded].settings(), **{k: v for k, v in given.items() if v is not None}}
+        if given.get("engine") is None:
+            local = "llamacpp" if embedded or str(path).endswith(".gguf") else "transformers"
+            given["engine"] = "openai" if path is None and not embedded else local
+        return given
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no http or https address")
+        return url.rstrip("/")
+
+    @field_validator("dialect")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in dialects():
+            raise ValueError(f"unknown dialect {name!r}; known: {', '.join(dialects())}")
+        return name
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [name for name in ("embedded", "path", "url") if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of embedded, path and url; there is {told}")
+        if self.engine == "openai" and self.url is None:
+            raise ValueError("engine openai needs a url")
+        if self.engine == "transformers" and self.path is None:
+            raise ValueError("engine transformers needs a path")
+        return self
+
+    @property
+    def launched(self) -> bool:
+        """Whether its server is a child of ours."""
+        return self.engine == "llamacpp" and self.url is None
+
+
+class EnginesConfig(_Section):
+    """Limits on thinking that hold for every engine."""
+
+    reserve: int = Field(default=256, ge=1, description="tokens of a limit kept for the answer, at most half the limit")
+    max_tokens: int = Field(
+        default=32_768,
+        ge=1,
+        description="thought and answer together, where the caller sets no limit and the engine needs one",
+    )

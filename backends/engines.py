@@ -1,0 +1,44 @@
+"""An Engine for a model of the configuration."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import ConfigError
+from .config import EnginesConfig, ModelConfig
+from .dialects import dialect
+from .engine import Engine
+from .llamacpp import LlamaCppEngine
+from .openai import OpenAIEngine
+from .transport import Target
+
+
+def create(
+    name: str,
+    config: ModelConfig,
+    *,
+    url: str | None = None,
+    api_key: str | None = None,
+    limits: EnginesConfig | None = None,
+) -> Engine:
+    """The engine of the model `name`. url, api_key: of its server where we launched it (launch.Endpoint). Connects to
+    nothing yet. Raises ConfigError where a key's environment variable is not set or a launched server's url is
+    missing; MissingExtra where the engine's part is not installed."""
+    if config.engine == "transformers" and config.path is not None:
+        from .transformers import TransformersEngine
+
+        reserve = (limits or EnginesConfig()).reserve
+        return TransformersEngine(
+            name, config.path, threads=config.threads or 1, context=config.context, reserve=reserve
+        )
+    address = url or config.url
+    if address is None:
+        raise ConfigError("its server is not running", field=f"models.{name}")
+    if api_key is None and config.api_key_env is not None:
+        api_key = os.environ.get(config.api_key_env)
+        if not api_key:
+            raise ConfigError("the environment variable is not set", field=f"models.{name}", where=config.api_key_env)
+    spoken = dialect(config.dialect or config.engine)
+    target = Target(name, address, api_key, spoken.reuse_after_stream)
+    kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine
+    return kind(name, config, spoken, target, limits)

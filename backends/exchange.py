@@ -1,0 +1,166 @@
+"""One request to a server and the events that come of it: one pass of a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import orjson
+
+from ..domain import Call, Enforcement, Finish, Json
+from ..errors import BackendUnavailable
+from .bodies import Terms, chat_body, raw_body
+from .deltas import Reader
+from .dialects import Dialect
+from .engine import Continuation, Event, Finished, Thought, Timings
+from .facts import Facts
+from .markers import Begin
+from .prompts import Prompts
+from .sse import ServerEvent
+from .stops import Bounds
+from .transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    path: str
+    body: Json
+    begin: Begin
+
+
+class Exchange:
+    """Sends the passes of calls to one server. `two_pass` and `watched` (budget.py) run on `once`."""
+
+    def __init__(self, dialect: Dialect, transport: Transport, prompts: Prompts) -> None:
+        self._dialect, self._transport, self._prompts = dialect, transport, prompts
+        self._backend = transport.target.backend
+        self._inline = False
+        """Thoughts come in the text, opened by the template: learnt from an end marker that had no beginning."""
+
+    async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
+        """One pass (budget.Run). An answer to a closed thought that comes out empty is asked for again, with empty
+        answers forbidden."""
+        closed = bool(call.thought_prefix) and call.thinking_budget == 0 and not call.answer_prefix
+        guarded = closed and self._dialect.nonempty and not (call.grammar or call.response_format or call.tools)
+        answered, done = False, None
+        async with aclosing(self._pass(call, facts, nonempty=False)) as events:
+            async for event in events:
+                if guarded and isinstance(event, Finished):
+                    done = event
+                    continue
+                answered = answered or not isinstance(event, Thought)
+                yield event
+        if done is None:
+            return
+        if answered or done.finish is not Finish.STOP:
+            yield done
+            return
+        async with aclosing(self._pass(call, facts, nonempty=True)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    usage = replace(event.usage, answer=event.usage.answer + done.usage.answer)
+                    event = replace(event, usage=usage)
+                yield event
+
+    async def _pass(self, call: Call, facts: Facts, *, nonempty: bool) -> AsyncGenerator[Event, None]:
+        started = time.monotonic()
+        thinking = facts.thinks is not False and call.thinking_budget != 0 and not call.answer_prefix
+        request = await self._request(call, facts, thinking=thinking, nonempty=nonempty)
+        cut = call.thinking_budget is not None
+        reader = Reader(
+            self._dialect, self._backend, request.begin, thinking=thinking, cut=thinking and cut, marker=facts.marker
+        )
+        bounds = Bounds(call.stop, call.max_answer_tokens) if thinking else Bounds((), None)
+        first: float | None = None
+        stream = self._transport.stream(request.path, request.body, call.deadline_ms)
+        async with aclosing(self._chunks(stream)) as chunks:
+            async for chunk in chunks:
+                for event in reader.read(chunk):
+                    first = first or (time.monotonic() - started) * 1e3
+                    if (kept := bounds.keep(event)) is not None:
+                        yield kept
+                if bounds.finish is not None:
+                    break
+        for event in reader.flush():
+            if (kept := bounds.keep(event)) is not None:
+                yield kept
+        if (held := bounds.flush()) is not None:
+            yield held
+        finish = bounds.finish or reader.finish
+        if finish is None:
+            raise BackendUnavailable("the stream broke off before its end", backend=self._backend)
+        self._inline = self._inline or (thinking and reader.stray_end)
+        timings = Timings((time.monotonic() - started) * 1e3, first, reader.prompt_ms)
+        yield self._finished(call, facts, reader, finish, timings)
+
+    async def _chunks(self, stream: AsyncGenerator[ServerEvent, None]) -> AsyncGenerator[Json, None]:
+        """The JSON of a stream's events up to `[DONE]`."""
+        over = False
+        async with aclosing(stream) as events:
+            async for event in events:
+                over = over or event.data == "[DONE]"
+                if over and not self._dialect.reuse_after_stream:
+                    return
+                if over:  # read to the end: only so can the connection be used again
+                    continue
+                try:
+                    chunk = orjson.loads(event.data)
+                except orjson.JSONDecodeError as error:
+                    raise BackendUnavailable("sent an event that is not JSON", backend=self._backend) from error
+                if not isinstance(chunk, dict):
+                    raise BackendUnavailable("sent an event that is no object", backend=self._backend)
+                yield chunk
+
+    async def _request(self, call: Call, facts: Facts, *, thinking: bool, nonempty: bool) -> _Request:
+        prefixed = bool(call.thought_prefix or call.answer_prefix)
+        raw = call.rendered is not None or (prefixed and facts.continues == "raw")
+        terms = Terms(
+            thinking=None if facts.thinks is False else thinking,
+            budget=await self._budget(call, facts) if thinking else None,
+            limit=call.max_tokens,
+            stop=() if thinking else call.stop,
+            nonempty=nonempty,
+        )
+        if raw:
+            opened = await self._prompts.opened(facts.model, call, thinks=facts.thinks is not False)
+            body = raw_body(call, self._dialect, facts.model, terms, opened.prompt)
+            return _Request("completions", body, opened.begin)
+        begin = Begin.UNKNOWN
+        if call.answer_prefix:
+            begin = Begin.ANSWER
+        elif call.thought_prefix and not thinking:
+            begin = Begin.CLOSED
+        elif thinking and self._inline:
+            begin = Begin.THOUGHT
+        return _Request("chat/completions", chat_body(call, self._dialect, facts.model, terms), begin)
+
+    async def _budget(self, call: Call, facts: Facts) -> int | None:
+        """The native budget in the engine's way of counting: some count the thought that is gone on with."""
+        budget = self._dialect.budget
+        if call.thinking_budget is None or budget is None:
+            return None
+        if not call.thought_prefix or not budget.counts_prefix or self._dialect.tokenize is None:
+            return call.thinking_budget
+        return call.thinking_budget + len(await self._prompts.tokens(facts.model, call.thought_prefix))
+
+    def _finished(self, call: Call, facts: Facts, reader: Reader, finish: Finish, timings: Timings) -> Finished:
+        thought = call.thought_prefix + reader.thought
+        usage, warnings = reader.usage(), list[str]()
+        cut = bool(call.thinking_budget) and usage.thought >= (call.thinking_budget or 0)
+        if usage.prompt == 0:
+            size = len(call.rendered) if isinstance(call.rendered, tuple) else len(orjson.dumps(call.messages)) // 4
+            usage = replace(usage, prompt=max(1, size))
+            warnings.append("the server told no usage: the prompt's tokens are estimated")
+        if reader.stray_end:
+            warnings.append("the thought came inline without its beginning; from now on it is recognised")
+        return Finished(
+            finish,
+            usage,
+            timings,
+            Enforcement.NATIVE,
+            reader.model or facts.model,
+            Continuation(thought, reader.ended and not cut) if thought else None,
+            tuple(warnings),
+        )

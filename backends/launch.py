@@ -1,0 +1,166 @@
+"""The engines that we start ourselves: one llama.cpp server process per model, watched and restarted.
+
+The parent process owns the supervisor; everyone else gets addresses, from `start` or, in another process, from
+`running(home)`. Children end with the parent, even on SIGKILL (llamacpp_server.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from ..errors import LaunchError
+from .child import Child, ChildStatus, fetch
+from .config import ModelConfig
+from .embedded import EMBEDDED, embedded_path
+
+__all__ = ["ChildStatus", "Endpoint", "Supervisor", "embedded_path", "model_file", "running"]
+
+READY_S = 60.0
+"""Seconds that an engine may take to load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a launched engine listens. url: its OpenAI address; api_key: made for it, kept out of logs."""
+
+    url: str
+    api_key: str = field(repr=False)
+
+
+def model_file(name: str, config: ModelConfig) -> Path:
+    """The GGUF file of a model that we launch. Raises LaunchError saying what to do where there is none."""
+    if config.embedded is not None:
+        found = embedded_path(config.embedded)
+        if found is None:
+            raise LaunchError(f"models.{name}: {EMBEDDED[config.embedded].missing}")
+        return found
+    path = config.path
+    if path is None:
+        raise LaunchError(f"models.{name}: has no file to launch")
+    if not path.is_file():
+        raise LaunchError(f"models.{name}: there is no model file {path}")
+    return path
+
+
+class Supervisor:
+    """Starts, watches and stops the engines of one process. `home`: folder for logs and the state file."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._children: dict[str, Child] = {}
+        self._lock = threading.RLock()
+
+    def start(self, models: Mapping[str, ModelConfig], *, timeout_s: float = READY_S) -> dict[str, Endpoint]:
+        """Launch every model of `models` that is ours to launch, all at once; back when all answer.
+
+        Raises LaunchError, with the log's last lines, when one does not come up in time; the others are then stopped
+        too."""
+        launched = {name: config for name, config in models.items() if config.launched}
+        files = {name: model_file(name, config) for name, config in launched.items()}
+        with self._lock:
+            fresh = [
+                Child(name, files[name], config, self._home / "logs" / f"{name}.log")
+                for name, config in launched.items()
+                if name not in self._children
+            ]
+            if not fresh:
+                return self.endpoints()
+            with ThreadPoolExecutor(len(fresh), thread_name_prefix="launch") as pool:
+                started = [(child, pool.submit(child.start, timeout_s)) for child in fresh]
+            failed = [error for _, future in started if (error := future.exception()) is not None]
+            if failed:
+                for child in fresh:
+                    child.stop()
+                raise failed[0]
+            self._children |= {child.name: child for child in fresh}
+            _write_state(self._home, self.endpoints())
+            return self.endpoints()
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where the engines listen, by model name."""
+        return {name: Endpoint(child.url, child.key) for name, child in self._children.items()}
+
+    def status(self) -> dict[str, ChildStatus]:
+        """How each engine is doing."""
+        return {name: child.status() for name, child in self._children.items()}
+
+    def stop(self) -> None:
+        """End every engine and wait until it is gone; quick, and harmless to repeat."""
+        with self._lock:
+            children, self._children = list(self._children.values()), {}
+            if not children:
+                return
+            with ThreadPoolExecutor(len(children), thread_name_prefix="stop") as pool:
+                list(pool.map(Child.stop, children))
+            _remove_state(self._home)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def running(home: Path) -> dict[str, Endpoint] | None:
+    """The engines of another process on the same home, by model name, to be shared; None where there are none.
+
+    The state file alone proves nothing: its process must live, and the engines must take its keys."""
+    try:
+        state = cast("dict[str, Any]", json.loads(_state_file(home).read_text("utf-8")))
+        pid = int(state["pid"])
+        engines = {str(name): Endpoint(**row) for name, row in state["engines"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not engines or not _alive(pid):
+        return None
+    answering = all(fetch(f"{one.url}/models", one.api_key) == 200 for one in engines.values())
+    return engines if answering else None
+
+
+def _state_file(home: Path) -> Path:
+    return home / "run" / "engines.json"
+
+
+def _write_state(home: Path, endpoints: Mapping[str, Endpoint]) -> None:
+    """Write the state file, readable by its owner only, whole or not at all."""
+    file = _state_file(home)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engines = {name: asdict(endpoint) for name, endpoint in endpoints.items()}
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        json.dump({"pid": os.getpid(), "engines": engines}, out)
+    draft.replace(file)
+
+
+def _remove_state(home: Path) -> None:
+    """Remove the state file, if it is still ours."""
+    file = _state_file(home)
+    try:
+        if json.loads(file.read_text("utf-8")).get("pid") == os.getpid():
+            file.unlink()
+    except (OSError, ValueError):
+        return
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 would end the process there; the engines' answers must do
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,115 @@
+"""A llama.cpp server, launched by us or by its url: the OpenAI engine plus what only this server tells.
+
+Source: ggml-org/llama.cpp tools/server/README.md, and the behaviour of build 2026.10 as measured.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from ..domain import Call, Json
+from ..errors import BackendRejected
+from .exact import Exact, Guarded
+from .facts import Facts
+from .markers import Markers
+from .openai import OpenAIEngine
+
+_SWITCH = re.compile(r"\b(enable_thinking|thinking|reasoning_effort)\b")
+_THINKS = re.compile(r"enable_thinking|reasoning_content|reasoning_effort|<think|\bthinking\b", re.IGNORECASE)
+_MARGIN = 16  # tokens: the generation prompt and what a prefix adds to a counted prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of the server's workers. context: its tokens; busy: it is generating."""
+
+    id: int
+    busy: bool
+    context: int
+
+
+class LlamaCppEngine(OpenAIEngine):
+    """One model on a llama.cpp server."""
+
+    async def _guarded(self, call: Call, facts: Facts) -> Guarded:
+        """Text of the messages that spells the model's control tokens (`<|end|><think>…`) reaches the model as plain
+        text, not as control tokens, which is what the server would make of it."""
+        return await Exact(self._prompts, facts.model).guarded(call, thinks=facts.thinks is not False)
+
+    async def slots(self) -> tuple[Slot, ...]:
+        """The server's slots as they are now. Raises BackendError (a server may hide them)."""
+        rows = cast("list[Json]", await self._transport.get("/slots"))
+        return tuple(Slot(row["id"], bool(row["is_processing"]), row.get("n_ctx", 0)) for row in rows)
+
+    async def _learnt(self) -> Facts:
+        props = cast("Json", await self._transport.get("/props"))
+        settings: Json = props.get("default_generation_settings") or {}
+        context = settings.get("n_ctx")
+        template = str(props.get("chat_template") or "")
+        caps: Json = props.get("chat_template_caps") or {}
+        model = self._config.model or str(props.get("model_alias") or "")
+        model = model or next((info.id for info in await self.models()), self.name)
+        thinks = self._config.thinks if self._config.thinks is not None else bool(_THINKS.search(template))
+        modalities: Json = props.get("modalities") or {}
+        return Facts(
+            model,
+            min(context, self._config.context) if context and self._config.context else context,
+            thinks,
+            bool(_SWITCH.search(template)) if thinks else None,
+            tools=caps.get("supports_tools"),
+            images=modalities.get("vision"),
+            marker=len(await self._prompts.tokens(model, Markers().end)),
+            continues="chat" if await self._keeps_prefixes(thinks=thinks) else "raw",
+        )
+
+    async def _keeps_prefixes(self, *, thinks: bool) -> bool:
+        """Whether the template goes on from a last assistant message as it should: some close an open thought, some
+        drop it."""
+        thought, answer = "pointsman thinks", "pointsman says"
+        asked = {"role": "user", "content": "?"}
+
+        async def tail(last: Json, fields: Json) -> str:
+            body: Json = {"messages": [asked, {"role": "assistant", **last}], **fields}
+            try:
+                return str(cast("Json", await self._transport.post("/apply-template", body))["prompt"])
+            except BackendRejected:  # older builds refuse a prefix
+                return ""
+
+        if not (await tail({"content": answer}, self._dialect.continue_answer)).endswith(answer):
+            return False
+        if not thinks:
+            return True
+        last: Json = {"content": "", "reasoning_content": thought}
+        still_open = await tail(last, self._dialect.continue_thought)
+        closed = await tail(last, self._dialect.continue_answer)
+        end = Markers().end
+        return still_open.endswith(thought) and thought in closed and closed.rstrip().endswith(end)
+
+    async def _most(self, call: Call, facts: Facts) -> int:
+        """What the context leaves after the prompt, so that thought and answer share the real limit."""
+        most, context = self._limits.max_tokens, facts.context
+        if context is None:
+            return most
+        if isinstance(call.rendered, tuple):
+            read = len(call.rendered)
+        else:
+            # a token is at least a byte, so bytes bound the prompt; asked for exactly only where that is too rough
+            read = len(call.rendered or orjson.dumps([call.messages, call.tools, call.thought_prefix]))
+            if read > min(context // 2, 1024):
+                read = await self._counted(call, facts)
+        return max(1, min(most, context - read - _MARGIN))
+
+    async def _counted(self, call: Call, facts: Facts) -> int:
+        if isinstance(call.rendered, str):
+            return len(await self._prompts.tokens(facts.model, call.rendered))
+        body: dict[str, Any] = {"messages": list(call.messages)}
+        if call.tools:
+            body["tools"] = list(call.tools)
+        reply = cast("Json", await self._transport.post("/v1/chat/completions/input_tokens", body))
+        prefixes = call.thought_prefix + call.answer_prefix
+        more = len(await self._prompts.tokens(facts.model, prefixes)) if prefixes else 0
+        return int(reply["input_tokens"]) + more

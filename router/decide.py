@@ -1,0 +1,218 @@
+"""From a query to a decision: what each route is expected to do, what can serve, what the policy says.
+
+One embedding, one feature vector, one matrix product for all routes; nothing here waits for a server."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ..classifiers import Artifact, Embedder, RouteKey, lexical, text_of
+from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
+from ..errors import ContextTooLong
+from . import policy
+from .objectives import Plan, Point, plan
+from .pricing import expected_cost
+from .token_counts import TokenCounts
+from .wishes import candidates
+
+ANSWER_TOKENS = 16
+"""The least room for an answer that a context must leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the owner set the router up: its routes (cheapest first), the one for when nothing is known, what is wanted.
+
+    observed: the route that answers everything under `policy: observe`; None: the policy routes."""
+
+    routes: tuple[Route, ...]
+    safe_route: str
+    objective: Objective
+    observed: str | None = None
+    escalate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What is known of a query before a step is taken."""
+
+    query: Query
+    terms: policy.Terms
+    routes: Mapping[str, Route]
+    estimates: Mapping[str, Estimate]
+    objective: Objective
+    artifact: str | None
+    features: tuple[float, ...] | None
+    embedding: tuple[float, ...] | None
+    took_ms: float
+    """Milliseconds that this took: deciding, not waiting for a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """An artifact that speaks for the routes at hand, and which column is which route."""
+
+    artifact: Artifact
+    columns: Mapping[str, int]
+    curve: tuple[Point, ...]
+
+
+def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
+    """The artifact for these routes; None where it was trained for others (a route it does not know would be blind)."""
+    index = {key: i for i, key in enumerate(artifact.routes)}
+    columns = {route.name: index[key] for route in routes if (key := route_key(route)) in index}
+    if len(columns) != len(routes):
+        return None
+    curve = tuple(Point(p.accuracy, p.cost, p.error_price, p.route) for p in artifact.policy)
+    return Learnt(artifact, columns, curve)
+
+
+def route_key(route: Route) -> RouteKey:
+    """What makes a route the same one to an artifact."""
+    return RouteKey(route.name, route.model, route.mode, route.thinking_budget)
+
+
+class Decider:
+    """Holds what decisions need; `use` swaps the artifact under running requests."""
+
+    def __init__(self, standing: Standing, embedder: Embedder, counts: TokenCounts | None = None) -> None:
+        self.standing = standing
+        self.embedder = embedder
+        self.counts = counts or TokenCounts()
+        self._learnt: Learnt | None = None
+
+    @property
+    def artifact(self) -> str | None:
+        """The serving artifact's id; None: nothing is learnt for these routes."""
+        return self._learnt.artifact.id if self._learnt else None
+
+    def use(self, found: Learnt | None) -> None:
+        """Serve by this artifact from the next query on (None: cold)."""
+        self._learnt = found
+
+    def consider(self, query: Query, wish: Wish | None = None) -> Considered:
+        """Estimates and terms for a query. Raises BadRequest for a wish that cannot be met, ContextTooLong."""
+        started = time.perf_counter()
+        wish, found = wish or Wish(), self._learnt
+        routes, wished = candidates(wish, self.standing.routes)
+        serving = routes if wished is not None else self._able(query, routes)
+        objective = wish.objective or self.standing.objective
+        features, embedding, estimates = self._estimate(query, serving, found)
+        terms = policy.Terms(
+            routes=serving,
+            plan=_plan(objective, found),
+            safe_route=self.standing.safe_route,
+            wished=wished,
+            fixed=self.standing.observed if wish == Wish() else None,
+            escalate=self.standing.escalate and wished is None,
+        )
+        return Considered(
+            query,
+            terms,
+            {route.name: route for route in serving},
+            estimates,
+            objective,
+            found.artifact.id if found else None,
+            features,
+            embedding,
+            (time.perf_counter() - started) * 1000,
+        )
+
+    def decide(self, query: Query, wish: Wish | None = None) -> tuple[Decision, Considered]:
+        """The decision on the text alone, nothing bought."""
+        considered = self.consider(query, wish)
+        terms = replace(considered.terms, escalate=False)
+        step = policy.next(query, (), considered.estimates, terms)
+        assert isinstance(step, policy.Commit)
+        return conclude(considered, step), considered
+
+    def _able(self, query: Query, routes: Sequence[Route]) -> tuple[Route, ...]:
+        """The routes whose models can take this query at all."""
+        images = _has_images(query)
+        able = [r for r in routes if not (query.tools and r.capabilities.tools is False)]
+        able = [r for r in able if not (images and r.capabilities.images is False)]
+        fits = [r for r in able if self._fits(query, r)]
+        if able and not fits:
+            longest = max(able, key=lambda r: r.capabilities.context or 0)
+            raise ContextTooLong(
+                f"The query is too long for every route; the longest context is {longest.capabilities.context} tokens "
+                f"({longest.name}), the query is about {self.counts.prompt_tokens(longest.model, query):.0f}."
+            )
+        return tuple(fits)
+
+    def _fits(self, query: Query, route: Route) -> bool:
+        context = route.capabilities.context
+        return context is None or self.counts.prompt_tokens(route.model, query) + ANSWER_TOKENS <= context
+
+    def _estimate(
+        self, query: Query, routes: Sequence[Route], found: Learnt | None
+    ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, dict[str, Estimate]]:
+        text = text_of(query)
+        features = lexical(text)
+        vector = self.embedder.encode([text])[0]
+        told = tuple(features.tolist()), tuple(vector.tolist())
+        if found is None:
+            return *told, {}
+        p = found.artifact.estimator.predict(features[np.newaxis], vector[np.newaxis])
+        estimates: dict[str, Estimate] = {}
+        for route in routes:
+            if (column := found.columns.get(route.name)) is None:
+                continue
+            prompt = self.counts.prompt_tokens(route.model, query)
+            output, output_se = float(p.output_tokens[0, column]), float(p.output_tokens_se[0, column])
+            estimates[route.name] = Estimate(
+                route=route.name,
+                p_correct=float(p.p_correct[0, column]),
+                p_correct_se=float(p.p_correct_se[0, column]),
+                input_tokens=prompt,
+                output_tokens=output,
+                output_tokens_se=output_se,
+                cost=expected_cost(route.price, prompt, output),
+                cost_se=expected_cost(route.price, 0.0, output_se),
+            )
+        return *told, estimates
+
+
+def _plan(objective: Objective, found: Learnt | None) -> Plan | None:
+    return plan(objective, found.curve) if found else None
+
+
+def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Attempt] = ()) -> Decision:
+    """The decision that a step amounts to."""
+    started = time.perf_counter()
+    known = considered.estimates.get(step.route)
+    observed = None
+    if considered.terms.fixed is not None:
+        free = policy.next(
+            considered.query, (), considered.estimates, replace(considered.terms, fixed=None, escalate=False)
+        )
+        observed = free.route
+    return Decision(
+        id=f"dec_{uuid.uuid4().hex}",
+        created_at=datetime.now(UTC),
+        route=considered.routes[step.route],
+        reason=step.reason,
+        objective=considered.objective,
+        policy=policy.VERSION,
+        estimates=considered.estimates,
+        evidence=tuple(evidence),
+        artifact=considered.artifact,
+        confidence=known.p_correct if known else None,
+        observed=observed,
+        overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,
+    )
+
+
+def _has_images(query: Query) -> bool:
+    return any(
+        isinstance(part, dict) and part.get("type") in ("image_url", "input_image", "image")
+        for message in query.messages
+        if isinstance(content := message.get("content"), list)
+        for part in content
+    )

@@ -1,0 +1,1 @@
+"""The jobs round the decision: retraining, promotion, evaluation, the demonstration."""

@@ -1,0 +1,1 @@
+"""What a policy is worth: replay of recorded outcomes, and the figures that come of it."""

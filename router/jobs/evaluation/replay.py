@@ -1,0 +1,134 @@
+"""The other driver of the policy: runs `policy.next` over recorded outcomes instead of engines.
+
+The policy sees the same values as when serving, so what is evaluated here is what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....classifiers import Prediction, TrainingSet
+from ....domain import Estimate, Objective, Query, Route
+from ... import policy
+from ...objectives import Plan, Point, Priced
+from ...pricing import expected_cost
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+ERROR_PRICES = 41
+"""Prices of an error tried between "cost is all" and "correctness is all"."""
+
+_NOTHING = Query(messages=())
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of n queries on R routes: correct in [0, 1] and cost in currency, NaN where not seen.
+
+    groups: (n,) what is held out together. expected_cost: (n, R) as predicted, for deciding."""
+
+    routes: tuple[Route, ...]
+    groups: NDArray[Any]
+    correct: Floats
+    cost: Floats
+    output_tokens: Floats
+    p_correct: Floats
+    expected_cost: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """For whom is trained: the routes (cheapest first), what is wanted, who answers when nothing is known."""
+
+    routes: tuple[Route, ...]
+    objective: Objective
+    safe_route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The serving artifact on the same queries: its predictions beside what came of it, and its plan."""
+
+    data: Recorded
+    plan: Plan | None
+
+
+def recorded(data: TrainingSet, held_out: Prediction, routes: Sequence[Route]) -> Recorded:
+    """Recorded outcomes beside held-out predictions, priced by the routes (in the order of the training set's)."""
+    prompt = _known_or_mean(data.input_tokens)
+    prices = [route.price for route in routes]
+    columns = range(len(prices))
+    cost = np.stack([expected_cost_array(prices[r], prompt[:, r], data.output_tokens[:, r]) for r in columns], axis=1)
+    expected = np.stack(
+        [expected_cost_array(prices[r], prompt[:, r], held_out.output_tokens[:, r]) for r in columns], axis=1
+    )
+    return Recorded(
+        tuple(routes),
+        np.asarray(data.groups),
+        np.asarray(data.correct, float),
+        np.where(np.isnan(data.correct), np.nan, cost),
+        np.asarray(data.output_tokens, float),
+        np.asarray(held_out.p_correct, float),
+        expected,
+    )
+
+
+def expected_cost_array(price: Any, input_tokens: Floats, output_tokens: Floats) -> Floats:
+    """`pricing.expected_cost` over arrays."""
+    return np.asarray(expected_cost(price, input_tokens, output_tokens), float)  # type: ignore[arg-type]
+
+
+def _known_or_mean(tokens: Any) -> Floats:
+    """Input tokens (n, R); a query's other routes, then the column's mean, stand in for what was not counted."""
+    known = np.asarray(tokens, float)
+    with np.errstate(all="ignore"):
+        row = np.array([np.nanmean(r) if np.isfinite(r).any() else np.nan for r in known])
+    filled = np.where(np.isnan(known), row[:, None], known)
+    return np.where(np.isnan(filled), np.nanmean(filled) if np.isfinite(filled).any() else 0.0, filled)
+
+
+def choices(data: Recorded, plan: Plan | None, safe_route: str, rows: Ints | None = None) -> Ints:
+    """The index of the route that the policy commits to for each query (rows: those of interest, in order)."""
+    names = [route.name for route in data.routes]
+    index = {name: i for i, name in enumerate(names)}
+    terms = policy.Terms(routes=data.routes, plan=plan, safe_route=safe_route)
+    wanted = range(len(data.p_correct)) if rows is None else rows.tolist()
+    out = np.empty(len(wanted), np.int64)
+    for at, i in enumerate(wanted):
+        estimates = {
+            name: Estimate(name, p, 0.0, 0.0, 0.0, 0.0, c, 0.0)
+            for name, p, c in zip(names, data.p_correct[i].tolist(), data.expected_cost[i].tolist(), strict=True)
+        }
+        step = policy.next(_NOTHING, (), estimates, terms)
+        out[at] = index[step.route]
+    return out
+
+
+def curve(data: Recorded, rows: Ints | None = None) -> tuple[Point, ...]:
+    """Accuracy and mean cost of every fixed route and of the policy at each price of an error, on queries whose
+    outcome is known for every route."""
+    full = np.flatnonzero(~np.isnan(data.correct).any(axis=1) & ~np.isnan(data.cost).any(axis=1))
+    use = full if rows is None else np.intersect1d(full, rows)
+    if not use.size:
+        return ()
+    points = [
+        Point(float(data.correct[use, r].mean()), float(data.cost[use, r].mean()), route=route.name)
+        for r, route in enumerate(data.routes)
+    ]
+    for price in error_prices(data):
+        chosen = choices(data, Priced(price), data.routes[-1].name, use)
+        points.append(Point(float(data.correct[use, chosen].mean()), float(data.cost[use, chosen].mean()), price))
+    return tuple(points)
+
+
+def error_prices(data: Recorded) -> tuple[float, ...]:
+    """Prices of an error (currency) from far below the cheapest route's cost to far above the dearest's."""
+    costs = data.expected_cost[np.isfinite(data.expected_cost) & (data.expected_cost > 0)]
+    if not costs.size:
+        return (1.0,)
+    return tuple(float(x) for x in np.geomspace(costs.min() / 10, costs.max() * 1000, ERROR_PRICES))

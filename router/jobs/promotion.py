@@ -1,0 +1,104 @@
+"""Whether a new artifact is better than what serves, and making it serve.
+
+The two policies decide the same queries. Where both choices' outcomes are known the difference is seen; where one is
+not, the held-out estimate stands in (doubly robust estimation, Dudík, Langford and Li, arXiv 1103.4601, where the
+propensity is 1). An estimate alone never promotes: at least half of the differing choices must have been seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...domain import Json
+from ..objectives import Plan
+from .evaluation.figures import interval
+from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices
+
+MIN_SUPPORT = 0.5
+"""Share of the differing choices whose outcomes must have been seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """New against serving. gain: mean of `error_price * correct - cost` new less serving, in currency a query, with its
+    95 % interval; differ: share of queries decided differently; support: share of those seen on both sides."""
+
+    serving: str
+    n: int
+    error_price: float
+    gain: float
+    low: float
+    high: float
+    differ: float
+    support: float
+    accuracy_gain: float
+    cost_change: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the lower bound is above zero and rests on what was seen."""
+        return bool(self.low > 0 and self.support >= MIN_SUPPORT)
+
+    def as_json(self) -> Json:
+        """All figures by name, and the sentence."""
+        numbers = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**numbers, "better": self.better, "sentence": self.sentence}
+
+    @property
+    def sentence(self) -> str:
+        """Why it is promoted, or why not."""
+        against = f"against {self.serving}, on {self.n} queries of held-out groups"
+        if self.differ == 0:
+            return f"It decides every query as what serves does ({against})."
+        figures = f"gain {self.gain:.3g} a query, 95 % interval {self.low:.3g} to {self.high:.3g}"
+        if self.better:
+            return f"Better {against}: {figures}."
+        if self.low > 0:
+            return (
+                f"Looks better {against} ({figures}), but only {self.support:.0%} of the differing choices were seen."
+            )
+        return f"Not shown to be better {against}: {figures}."
+
+
+def compare(new: Recorded, new_plan: Plan | None, aim: Aim, served: Served | None, error_price: float) -> Comparison:
+    """The new policy against the serving one (None: the safe route), at this price of an error."""
+    mine = choices(new, new_plan, aim.safe_route)
+    names = [route.name for route in aim.routes]
+    if served is None:
+        theirs, label = np.full(len(mine), names.index(aim.safe_route)), f"the safe route {aim.safe_route}"
+    else:
+        theirs, label = choices(served.data, served.plan, aim.safe_route), "the serving artifact"
+    rows = np.flatnonzero((~np.isnan(new.correct)).any(axis=1))
+    mine, theirs = mine[rows], theirs[rows].astype(np.int64)
+    correct_new, cost_new, seen_new = _value(new, rows, mine)
+    correct_old, cost_old, seen_old = _value(new, rows, theirs)
+    differ = mine != theirs
+    gain = np.where(differ, error_price * (correct_new - correct_old) - (cost_new - cost_old), 0.0)
+    low, high = interval(gain, clusters=new.groups[rows])
+    both = seen_new & seen_old & differ
+    return Comparison(
+        serving=label,
+        n=len(rows),
+        error_price=error_price,
+        gain=float(gain.mean()) if len(rows) else 0.0,
+        low=low,
+        high=high,
+        differ=float(differ.mean()) if len(rows) else 0.0,
+        support=float(both.sum() / max(1, differ.sum())),
+        accuracy_gain=float(np.where(differ, correct_new - correct_old, 0.0).mean()) if len(rows) else 0.0,
+        cost_change=float(np.where(differ, cost_new - cost_old, 0.0).mean()) if len(rows) else 0.0,
+    )
+
+
+def _value(data: Recorded, rows: Ints, chosen: Ints) -> tuple[Floats, Floats, np.ndarray]:
+    """Correctness and cost of each choice: as seen, else as estimated; and whether it was seen.
+
+    Where a choice was seen, estimate plus the correction of its own outcome is the outcome itself (propensity 1)."""
+    correct, cost = data.correct[rows, chosen], data.cost[rows, chosen]
+    seen = ~np.isnan(correct) & ~np.isnan(cost)
+    return (
+        np.where(seen, correct, data.p_correct[rows, chosen]),
+        np.where(seen, cost, data.expected_cost[rows, chosen]),
+        seen,
+    )

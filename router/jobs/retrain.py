@@ -1,0 +1,200 @@
+"""The retraining job: read what was logged, fit, look at it on held-out groups, write an artifact, promote if better.
+
+Every choice behind the figures (regularisation, calibration, the price of an error) is made on training groups; each
+group's figures come from an estimator and a price that never saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ...classifiers import (
+    Artifact,
+    Embedder,
+    HeldOut,
+    PolicyPoint,
+    Prediction,
+    TrainingSet,
+    auroc,
+    brier,
+    cross_predict,
+    ece,
+    fit,
+    save,
+    training_set,
+)
+from ...domain import Json, Objective, Observation
+from ...errors import DataError
+from ..decide import learnt, route_key
+from ..objectives import Point, Priced, plan
+from .evaluation import figures
+from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices, curve, recorded
+from .promotion import Comparison, compare
+
+MIN_QUERIES = 20
+"""Fewer labelled queries than this teach nothing that could be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What a retraining came to. comparison: against the serving artifact (or the safe route where none serves)."""
+
+    artifact: Artifact
+    path: Path
+    report: Json
+    comparison: Comparison
+
+
+def retrain(
+    observations: Sequence[Observation],
+    aim: Aim,
+    embedder: Embedder,
+    folder: Path,
+    *,
+    serving: Artifact | None = None,
+    notes: Sequence[str] = (),
+) -> Retrained:
+    """Train on observations and write the artifact into `folder`. Raises DataError where they teach nothing."""
+    data = training_set(observations, [route.name for route in aim.routes], embedder)
+    labelled = int((~np.isnan(data.correct)).any(axis=1).sum())
+    if labelled < MIN_QUERIES:
+        raise DataError(f"only {labelled} queries have a known outcome; at least {MIN_QUERIES} are needed to learn")
+    held = cross_predict(data)
+    seen = recorded(data, held.prediction, aim.routes)
+    points = curve(seen)
+    served = _served(data, serving, aim, embedder)
+    comparison = compare(seen, plan(aim.objective, points), aim, served, _error_price(aim.objective, points))
+    report = _report(data, held, seen, aim, comparison, notes)
+    artifact = save(
+        fit(data),
+        folder,
+        routes=[route_key(route) for route in aim.routes],
+        embedder=embedder.name,
+        embedder_hash=embedder.content_hash,
+        policy=[PolicyPoint(p.accuracy, p.cost, p.error_price, p.route) for p in points],
+        report=report,
+        fingerprint=data.fingerprint,
+        created_at=datetime.now(UTC),
+    )
+    return Retrained(artifact, folder / artifact.id, report, comparison)
+
+
+def _served(data: TrainingSet, serving: Artifact | None, aim: Aim, embedder: Embedder) -> Served | None:
+    """What the serving artifact predicts for the same queries; None where none serves these routes."""
+    if serving is None or serving.embedder_hash != embedder.content_hash:
+        return None
+    found = learnt(serving, aim.routes)
+    if found is None:
+        return None
+    columns = [found.columns[route.name] for route in aim.routes]
+    p = serving.estimator.predict(data.features, data.embeddings)
+    picked = Prediction(*(getattr(p, name)[:, columns] for name in Prediction.__dataclass_fields__))
+    return Served(recorded(data, picked, aim.routes), plan(aim.objective, found.curve))
+
+
+def _error_price(objective: Objective, points: Sequence[Point]) -> float:
+    """The price of an error (currency) at which two policies are compared under this objective."""
+    found = plan(objective, points)
+    if isinstance(found, Priced) and np.isfinite(found.error_price):
+        return found.error_price
+    # A fixed route is the plan: the price at which its neighbour in the curve would have been chosen.
+    best = max((p.accuracy for p in points), default=0.0)
+    priced = [p for p in points if p.error_price is not None and p.accuracy >= objective.value * best - 1e-9]
+    if priced:
+        return min(p.error_price for p in priced if p.error_price is not None)
+    return max((p.error_price for p in points if p.error_price is not None), default=1.0)
+
+
+def _report(
+    data: TrainingSet,
+    held: HeldOut,
+    seen: Recorded,
+    aim: Aim,
+    comparison: Comparison,
+    notes: Sequence[str],
+) -> Json:
+    """The training report: what the data was, how good the estimates are, what the policy would have done."""
+    rows = figures.complete(seen)
+    fixed = figures.fixed(seen, rows) if rows.size else {}
+    return {
+        "n_queries": len(data.query_ids),
+        "n_complete": int(rows.size),
+        "groups": sorted({str(g) for g in data.groups})[:50],
+        "n_groups": len({str(g) for g in data.groups}),
+        "routes": {
+            route.name: {
+                "model": route.model,
+                "mode": route.mode,
+                "thinking_budget": route.thinking_budget,
+                "price": {"input": route.price.input, "output": route.price.output, "assumed": route.price.assumed},
+                "labelled": int((~np.isnan(data.correct[:, r])).sum()),
+                "accuracy": _mean(data.correct[:, r]),
+                "output_tokens": _mean(data.output_tokens[:, r]),
+                "calibration": _calibration(held.prediction.p_correct[:, r], data.correct[:, r]),
+            }
+            for r, route in enumerate(aim.routes)
+        },
+        "objective": {"kind": aim.objective.kind.value, "value": aim.objective.value},
+        "held_out": _held_out(seen, rows, held.folds[rows], aim, fixed),
+        "comparison": comparison.as_json(),
+        "notes": list(notes),
+    }
+
+
+def _held_out(seen: Recorded, rows: Ints, folds: Ints, aim: Aim, fixed: dict[str, figures.Figure]) -> Json | None:
+    """The policy on each group with its plan chosen on the other groups, beside what needs no learning."""
+    if not rows.size:
+        return None
+    best = figures.best_fixed(fixed)
+    chosen = nested_choices(seen, rows, folds, aim)
+    mine = figures.figure(seen, rows, chosen)
+    column = [route.name for route in aim.routes].index(best)
+    gained = seen.correct[rows, chosen] - seen.correct[rows, column]
+    mix = figures.random_mix(fixed, mine.cost)
+    return {
+        "fixed": {name: vars_of(f) for name, f in fixed.items()},
+        "best_fixed": best,
+        "policy": vars_of(mine),
+        "accuracy_gain": float(gained.mean()),
+        "accuracy_gain_ci95": list(figures.interval(gained, clusters=seen.groups[rows])),
+        "saved": 1 - mine.cost / fixed[best].cost if fixed[best].cost > 0 else 0.0,
+        "random_mix": vars_of(mix) if mix else None,
+        "oracle": vars_of(figures.oracle(seen, rows)),
+        "by_group": figures.by_group(seen, rows, chosen, column)[:50],
+    }
+
+
+def nested_choices(seen: Recorded, rows: Ints, folds: Ints, aim: Aim) -> Ints:
+    """Choices (n_rows,) where the plan of each fold (n_rows,) is set on the other folds' held-out predictions."""
+    chosen = np.zeros(len(rows), np.int64)
+    for fold in np.unique(folds):
+        here = np.flatnonzero(folds == fold)
+        found = plan(aim.objective, curve(seen, rows[folds != fold]))
+        chosen[here] = choices(seen, found, aim.safe_route, rows[here])
+    return chosen
+
+
+def vars_of(figure: figures.Figure) -> Json:
+    """A figure as JSON."""
+    return {
+        "accuracy": figure.accuracy,
+        "output_tokens": figure.output_tokens,
+        "cost": figure.cost,
+        "share": figure.share,
+    }
+
+
+def _calibration(predicted: Floats, correct: Floats) -> Json:
+    """How far held-out probabilities can be believed: expected calibration error, Brier score, AUROC."""
+    return {
+        name: float(score(predicted, correct)) for name, score in (("ece", ece), ("brier", brier), ("auroc", auroc))
+    }
+
+
+def _mean(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None

@@ -1,0 +1,69 @@
+"""Where training data comes from: the store of the router at hand, and tables of recorded outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ...classifiers import text_of
+from ...domain import Objective, Observation, Route
+from ...errors import DataError
+from ...store import (
+    UNIT_PRICE,
+    Constellation,
+    DerivedRoute,
+    RecordedRoute,
+    Store,
+    observations_from_table,
+    read_constellation,
+)
+from .evaluation.replay import Aim
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Observations, for whom they teach, and what the report must say of them."""
+
+    observations: tuple[Observation, ...]
+    aim: Aim
+    notes: tuple[str, ...] = ()
+
+
+def from_store(store: Store, aim: Aim, encoder: str, since: datetime | None = None) -> Source:
+    """What the router's own log teaches. Raises DataError where nothing in it is labelled."""
+    names = {route.name for route in aim.routes}
+    logged = tuple(store.observations(since, text_of=text_of, encoder=encoder))
+    kept = tuple(o for o in logged if o.route in names)
+    if not any(o.correct is not None for o in kept):
+        raise DataError(
+            "no logged answer has an outcome yet: say what was right with `pointsman feedback` or POST /v1/feedback"
+        )
+    notes = [f"{len(logged) - len(kept)} logged answers of routes that are configured no longer were left out"]
+    return Source(kept, aim, tuple(notes) if len(kept) < len(logged) else ())
+
+
+def from_tables(files: Sequence[Path], constellation: str | None, objective: Objective) -> Source:
+    """What tables of recorded outcomes teach. Without a constellation each model and mode is a route at price 1.
+
+    Raises DataError naming file and column."""
+    found = read_constellation(constellation) if constellation else None
+    readings = [observations_from_table(file, found) for file in files]
+    routes = {route.name: route for reading in readings for route in table_routes(reading.constellation)}
+    ordered = tuple(routes.values())
+    notes = dict.fromkeys(note for reading in readings for note in reading.notes)
+    observations = tuple(o for reading in readings for o in reading.observations)
+    return Source(observations, Aim(ordered, objective, ordered[-1].name), tuple(notes))
+
+
+def table_routes(constellation: Constellation) -> list[Route]:
+    """A constellation's routes, cheapest first as it lists them, at its prices (else one an output token)."""
+    recorded = {r.name: r for r in constellation.routes if isinstance(r, RecordedRoute)}
+    routes: list[Route] = []
+    for route in constellation.routes:
+        thought = recorded[route.of] if isinstance(route, DerivedRoute) else route
+        budget = route.budget if isinstance(route, DerivedRoute) else 0 if thought.mode == "direct" else None
+        price = constellation.prices[route.name] or UNIT_PRICE
+        routes.append(Route(route.name, thought.model, thought.mode, budget, price))
+    return routes

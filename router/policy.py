@@ -1,0 +1,150 @@
+"""What to do next with a query: a pure function of what is known.
+
+`next(query, evidence, estimates, terms)` says *buy this* (run a route and look at the answer before deciding) or
+*commit to this route*. It does no I/O and keeps no state, so the live driver (live.py) and the replay of recorded
+tables (jobs/evaluation/replay.py) run the same decisions: what is evaluated is what is served.
+
+The rule: among the routes that can serve, take the one with the greatest `error_price * p_correct - cost`. The price of
+an error comes from the objective (objectives.py). Where nothing is known the safe route answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..domain import Attempt, Estimate, Finish, Query, Route
+from ..errors import BackendUnavailable
+from .objectives import Fixed, Plan, Priced
+
+VERSION = "expected-utility-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds while a query is decided.
+
+    routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
+    these routes). safe_route: who answers when nothing is known. wished: the route that the caller named, which always
+    wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty answer may be
+    followed by a dearer route's."""
+
+    routes: Sequence[Route]
+    plan: Plan | None
+    safe_route: str
+    wished: str | None = None
+    fixed: str | None = None
+    escalate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """Run this route and look at its answer before deciding."""
+
+    route: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there."""
+
+    route: str
+    reason: str
+    bought: int | None = None
+
+
+Step: TypeAlias = Buy | Commit
+
+
+def next(  # noqa: A001 - the name that the design gives it
+    query: Query, evidence: Sequence[Attempt], estimates: Mapping[str, Estimate], terms: Terms
+) -> Step:
+    """The next step for a query. Raises BackendUnavailable where no route is left."""
+    failed = {attempt.route for attempt in evidence if attempt.error is not None}
+    left = [route for route in terms.routes if route.name not in failed]
+    if terms.wished is not None:
+        if terms.wished in failed:
+            raise BackendUnavailable("the route that was asked for failed", backend=terms.wished)
+        return Commit(terms.wished, "asked for by name")
+    if not left:
+        raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
+    bought = [i for i, attempt in enumerate(evidence) if attempt.error is None]
+    if bought:
+        return _after(evidence, bought[-1], left, estimates)
+    step = _choose(left, estimates, terms)
+    if failed:
+        step = Commit(step.route, f"{step.reason}; {', '.join(sorted(failed))} failed")
+    if terms.escalate and any(_dearer(route, step.route, left) for route in left):
+        return Buy(step.route, step.reason)
+    return step
+
+
+def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: Terms) -> Commit:
+    """The route to start with, of those that can serve."""
+    names = {route.name for route in routes}
+    if terms.fixed is not None and terms.fixed in names:
+        return Commit(terms.fixed, f"observe: {terms.fixed} answers everything")
+    known = [route for route in routes if route.name in estimates]
+    if terms.plan is None or not known:
+        return _safe(routes, terms)
+    if isinstance(terms.plan, Fixed):
+        if terms.plan.route in names:
+            return Commit(terms.plan.route, terms.plan.reason)
+        return _safe(routes, terms)
+    return _best(known, estimates, terms.plan)
+
+
+def _safe(routes: Sequence[Route], terms: Terms) -> Commit:
+    """The safe route, or the dearest of those left where it cannot serve."""
+    if any(route.name == terms.safe_route for route in routes):
+        return Commit(terms.safe_route, "nothing is learnt for these routes yet: the safe route answers")
+    return Commit(routes[-1].name, "the safe route cannot serve this query: the dearest that can answers")
+
+
+def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Priced) -> Commit:
+    """Greatest expected utility; ties go to the cheaper route."""
+
+    def utility(route: Route) -> tuple[float, float]:
+        e = estimates[route.name]
+        return plan.error_price * e.p_correct - e.cost, -e.cost
+
+    allowed = [r for r in routes if plan.max_cost is None or estimates[r.name].cost <= plan.max_cost]
+    if not allowed:
+        cheapest = min(routes, key=lambda r: estimates[r.name].cost)
+        return Commit(cheapest.name, "every route is expected to cost more than max_cost: the cheapest answers")
+    best = max(allowed, key=utility)
+    return Commit(best.name, _reason(best, allowed, estimates))
+
+
+def _reason(best: Route, routes: Sequence[Route], estimates: Mapping[str, Estimate]) -> str:
+    """One plain sentence: how likely it is right, and what the likeliest route would have cost."""
+    e = estimates[best.name]
+    likeliest = max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost))
+    if likeliest.name == best.name:
+        return f"likeliest to be right ({e.p_correct:.0%})"
+    other = estimates[likeliest.name]
+    share = e.cost / other.cost if other.cost > 0 else 1.0
+    return f"{e.p_correct:.0%} likely right, {likeliest.name} {other.p_correct:.0%}, at {share:.0%} of its cost"
+
+
+def _dearer(route: Route, than: str, routes: Sequence[Route]) -> bool:
+    names = [r.name for r in routes]
+    return names.index(route.name) > names.index(than)
+
+
+def _after(evidence: Sequence[Attempt], last: int, left: Sequence[Route], estimates: Mapping[str, Estimate]) -> Step:
+    """After a bought answer: keep it if it is whole, else go on to the next dearer route, if there is one."""
+    answer = evidence[last]
+    whole = answer.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(answer.answer)
+    tried = {attempt.route for attempt in evidence}
+    names = [route.name for route in left]
+    dearer = [n for n in names if n not in tried and names.index(n) > names.index(answer.route)]
+    if whole or not dearer:
+        return Commit(answer.route, "its answer is whole" if whole else "no dearer route is left", bought=last)
+    what = "unfinished" if answer.finish is Finish.LENGTH else "empty"
+    known = [n for n in dearer if n in estimates]
+    choice = max(known, key=lambda n: estimates[n].p_correct) if known else dearer[-1]
+    reason = f"the answer of {answer.route} was {what}"
+    return Buy(choice, reason) if dearer[-1] != choice else Commit(choice, reason)

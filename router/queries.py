@@ -1,0 +1,58 @@
+"""What Python callers give (a string, messages, a Query) as a Query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ..domain import Json, Query
+from ..errors import BadRequest
+
+Askable: TypeAlias = str | Sequence[Mapping[str, Any]] | Query
+"""A question, a conversation in OpenAI's chat form, or a ready Query."""
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+
+def as_query(
+    given: Askable, *, tools: Sequence[Json] = (), response_format: Json | None = None, max_tokens: int | None = None
+) -> Query:
+    """The Query that was meant. Raises BadRequest naming the field."""
+    if isinstance(given, Query):
+        return check_query(given)
+    messages: Sequence[Mapping[str, Any]] = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    return check_query(
+        Query(
+            messages=tuple(dict(message) for message in messages),
+            tools=tuple(tools),
+            response_format=response_format,
+            max_tokens=max_tokens,
+        )
+    )
+
+
+def check_query(query: Query) -> Query:
+    """The query itself where it makes sense. Raises BadRequest naming the field."""
+    if not query.messages:
+        raise BadRequest("messages must have at least one message.", field="messages")
+    for i, message in enumerate(query.messages):
+        role = message.get("role")
+        if role not in ROLES:
+            raise BadRequest(
+                f"messages[{i}].role is {role!r}; allowed: {', '.join(ROLES)}.", field=f"messages[{i}].role"
+            )
+        content = message.get("content")
+        if content is None and not message.get("tool_calls") and role != "assistant":
+            raise BadRequest(f"messages[{i}].content is missing.", field=f"messages[{i}].content")
+        if content is not None and not isinstance(content, (str, list)):
+            raise BadRequest(f"messages[{i}].content must be text or a list of parts.", field=f"messages[{i}].content")
+    if not any(_says_something(message) for message in query.messages):
+        raise BadRequest("messages are all empty.", field="messages")
+    if query.max_tokens is not None and query.max_tokens < 1:
+        raise BadRequest(f"max_tokens must be 1 or more, not {query.max_tokens}.", field="max_tokens")
+    return query
+
+
+def _says_something(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    return bool(message.get("tool_calls")) or (bool(content.strip()) if isinstance(content, str) else bool(content))

@@ -1,0 +1,263 @@
+"""The router as Python callers hold it: decide, ask, feed back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from ..backends import Endpoint, Engine, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
+from ..backends import mode as catalogued
+from ..domain import Decision, Json, Objective, Query, Wish
+from ..store import Receipt, Record, Store, parse_outcome
+from . import build
+from .config import Settings
+from .config import load as load_settings
+from .live import Answered, Live, LiveEvent, collect
+from .objectives import check_objective, parse_objective
+from .queries import Askable, as_query
+from .serving import Refresher
+from .wishes import check_budget, parse_model_name
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: its text, the thought before it, tool calls in OpenAI's form, and how it came about."""
+
+    text: str
+    thought: str
+    tool_calls: tuple[Json, ...]
+    decision: Decision
+    answered: Answered
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Router:
+    """Decides which route answers a query, runs it, and records what came of it.
+
+    Deciding starts no model: engines are opened by `open_engines` or by the first `ask`. Use it as a context manager,
+    or call `close`; it may be used from several threads and inside a running event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.models, self.missing = build.present_models(settings)
+        self.modes = load_modes(settings.modes)
+        self.routes = build.build_routes(settings, self.models, self.modes)
+        self.decider = build.build_decider(settings, self.routes)
+        self.store: Store = build.build_store(settings)
+        self.engines: dict[str, Engine] = {}
+        self.live = Live(self.decider, self.engines, self.modes, self.store.put, deadline_ms=settings.deadline_ms)
+        self._refresher = Refresher(self.decider, self.store)
+        self._opening = threading.Lock()
+        self._portal: BlockingPortal | None = None
+        self._exit = ExitStack()
+
+    @classmethod
+    def from_config(cls, path: str | Path | None = None, **overrides: Any) -> Router:
+        """A router of a YAML file (None: `POINTSMAN_CONFIG`, else the shipped default); overrides are settings by name.
+
+        Raises ConfigError."""
+        settings, _ = load_settings(Path(path) if path is not None else None, overrides)
+        router = cls(settings)
+        router.start()
+        return router
+
+    def start(self, *, upgrade: bool = True) -> None:
+        """Serve by what has been learnt; first bring the store up to date where asked. Raises StoreError."""
+        if upgrade:
+            self.store.upgrade()
+        self._refresher.start()
+
+    # Deciding
+
+    def wish(
+        self,
+        model: str = "auto",
+        *,
+        mode: str | None = None,
+        thinking_budget: int | None = None,
+        objective: Objective | str | None = None,
+    ) -> Wish:
+        """What the caller's words mean here. Raises UnknownModel, BadRequest."""
+        wish = parse_model_name(model, {route.name for route in self.routes}, set(self.models))
+        if mode is not None:
+            catalogued(mode, self.modes)
+            wish = replace(wish, mode=mode)
+        if thinking_budget is not None:
+            wish = replace(wish, thinking_budget=check_budget(thinking_budget), unlimited=False)
+        if objective is not None:
+            parsed = parse_objective(objective) if isinstance(objective, str) else check_objective(objective)
+            wish = replace(wish, objective=parsed)
+        return wish
+
+    def decide(self, query: Query, wish: Wish | None = None) -> Decision:
+        """The decision on the text alone, recorded."""
+        decision, considered = self.decider.decide(query, wish)
+        self.store.put(
+            Record(
+                decision,
+                query,
+                (),
+                considered.features,
+                considered.embedding,
+                encoder=self.decider.embedder.content_hash,
+            )
+        )
+        return decision
+
+    def route(
+        self,
+        query: Askable,
+        *,
+        model: str = "auto",
+        tools: Sequence[Json] = (),
+        response_format: Json | None = None,
+        mode: str | None = None,
+        thinking_budget: int | None = None,
+        objective: Objective | str | None = None,
+    ) -> Decision:
+        """Which route should answer, and why. Runs no model. Raises BadRequest."""
+        wish = self.wish(model, mode=mode, thinking_budget=thinking_budget, objective=objective)
+        return self.decide(as_query(query, tools=tools, response_format=response_format), wish)
+
+    # Answering
+
+    def run(self, query: Query, wish: Wish | None = None) -> AsyncGenerator[LiveEvent, None]:
+        """Decided, the answer's events, Answered (live.py). The engines must be open."""
+        return self.live.run(query, wish)
+
+    async def aask(
+        self, query: Askable, *, model: str = "auto", max_tokens: int | None = None, **wishes: Any
+    ) -> Answer:
+        """Decide and run, in the caller's event loop. Keywords as in `route`."""
+        tools, response_format = wishes.pop("tools", ()), wishes.pop("response_format", None)
+        wish = self.wish(model, **wishes)
+        asked = as_query(query, tools=tools, response_format=response_format, max_tokens=max_tokens)
+        await self._open()
+        events, answered = await collect(self.run(asked, wish))
+        return _answer(events, answered)
+
+    def ask(self, query: Askable, **wishes: Any) -> Answer:
+        """Decide and run. Uses a running server's engines where there is one, else launches them for this process's
+        life. Keywords as in `route`, and `max_tokens`. Raises BadRequest, BackendError, LaunchError."""
+
+        async def run() -> Answer:
+            return await self.aask(query, **wishes)
+
+        return self.portal().call(run)
+
+    def portal(self) -> BlockingPortal:
+        """The thread in which this router's engines live, for callers without an event loop of their own."""
+        with self._opening:
+            if self._portal is None:
+                self._portal = self._exit.enter_context(start_blocking_portal())
+                self._exit.callback(self._portal.call, self._close_engines)
+            return self._portal
+
+    async def _open(self) -> None:
+        if not self.engines:
+            await self.open_engines(self.endpoints())
+
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Where the embedded models run: a running server's engines, else servers started now for this process."""
+        wanted = build.launched(self.models)
+        shared = running(self.settings.home) or {}
+        if set(wanted) <= set(shared):
+            return shared
+        supervisor = Supervisor(self.settings.home, shared=False)
+        self._exit.callback(supervisor.stop)
+        return supervisor.start(wanted)
+
+    async def open_engines(self, endpoints: Mapping[str, Endpoint]) -> bool:
+        """Open the way to every model and learn what each can do; whether all told (`learn_capabilities`).
+
+        Raises ConfigError, MissingExtra."""
+        self.engines.update(build.build_engines(self.models, endpoints))
+        return await self.learn_capabilities()
+
+    async def learn_capabilities(self) -> bool:
+        """Ask every model's server what it can do; whether all told. Those that were down can be asked again."""
+        told = await build.ask_capabilities(self.engines)
+        self.routes = build.with_capabilities(self.routes, told)
+        self.decider.standing = replace(self.decider.standing, routes=self.routes)
+        return len(told) == len(self.engines)
+
+    async def _close_engines(self) -> None:
+        for engine in self.engines.values():
+            await engine.aclose()
+        self.engines.clear()
+
+    # Remembering
+
+    def decision(self, decision_id: str) -> Record | None:
+        """A decision with its attempts and outcomes, from the queue or the database; None: there is none."""
+        return self.store.decision(decision_id)
+
+    def feedback(
+        self,
+        decision: Decision | str,
+        value: float | str,
+        *,
+        metric: str = "correct",
+        source: str = "human",
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Say how a decision turned out: metric `correct` (0 or 1), `score` (0 to 1) or `verdict` (its word).
+
+        Raises BadRequest (metric, value, source), NotFound."""
+        stated = parse_outcome(
+            decision_id=decision if isinstance(decision, str) else decision.id,
+            value=value,
+            metric=metric,
+            source=source,
+            idempotency_key=idempotency_key,
+        )
+        return self.store.put_outcome(stated)
+
+    def close(self) -> None:
+        """Write what is queued, stop what was started."""
+        self._refresher.stop()
+        self._exit.close()
+        self._portal = None
+        self.store.close()
+
+    async def aclose(self) -> None:
+        """As `close`, for a router whose engines live in the caller's event loop."""
+        await self._close_engines()
+        self.close()
+
+    def __enter__(self) -> Router:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join(route.name for route in self.routes)
+        return f"<Router {names}; artifact {self.decider.artifact or 'none'}>"
+
+
+def _answer(events: Sequence[LiveEvent], answered: Answered) -> Answer:
+    """The events of a run put together."""
+    text = "".join(e.text for e in events if isinstance(e, Text))
+    thought = "".join(e.text for e in events if isinstance(e, Thought))
+    deltas = [e for e in events if isinstance(e, ToolCallDelta)]
+    return Answer(text, thought, tool_calls(deltas), answered.decision, answered)
+
+
+def tool_calls(deltas: Sequence[ToolCallDelta]) -> tuple[Json, ...]:
+    """Tool calls in OpenAI's form out of their pieces."""
+    calls: dict[int, Json] = {}
+    for delta in deltas:
+        call = calls.setdefault(delta.index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+        call["id"] = delta.id or call["id"]
+        call["function"]["name"] = delta.name or call["function"]["name"]
+        call["function"]["arguments"] += delta.arguments
+    return tuple(calls[index] for index in sorted(calls))

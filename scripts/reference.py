@@ -1,0 +1,107 @@
+"""Write docs/reference/*.md from the code: `python scripts/reference.py`; with --check, say whether they are up to date.
+
+configuration.md from the sections' pydantic models, commands.md from the command line's own help, http.md from the
+OpenAPI description.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pointsman.api.app import create_app
+from pointsman.api.config import ServerConfig
+from pointsman.backends import EnginesConfig, ModelConfig, Timeouts
+from pointsman.router import Router, Settings
+from pointsman.router.config import ObjectiveConfig, PriceConfig, RouteConfig
+from pointsman.store import StoreConfig
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by scripts/reference.py; do not edit. -->\n\n"
+SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("Settings", "the top level", Settings),
+    ("models.NAME", "one model", ModelConfig),
+    ("models.NAME.timeouts", "how long a server may take", Timeouts),
+    ("routes.NAME", "one way to answer", RouteConfig),
+    ("routes.NAME.price", "what a route costs", PriceConfig),
+    ("objective", "what the owner wants: exactly one of", ObjectiveConfig),
+    ("engines", "limits that hold for every engine", EnginesConfig),
+    ("store", "the memory", StoreConfig),
+    ("server", "the HTTP server", ServerConfig),
+)
+
+
+def configuration() -> str:
+    """Every setting: name, type, default, meaning."""
+    parts = [
+        NOTE + "# Configuration\n\nYAML, then the environment (`POINTSMAN_<NAME>`, with `__` between levels), then the "
+        "command line; later wins. `pointsman config` prints the effective one and where each value came from.\n"
+    ]
+    for name, about, model in SECTIONS:
+        rows = [f"\n## {name}\n\n{about[0].upper()}{about[1:]}.\n\n| setting | type | default | meaning |\n|---|---|---|---|\n"]
+        for field, info in model.model_fields.items():
+            rows.append(f"| `{field}` | {_type(info.annotation)} | {_default(info)} | {_cell(info.description or '')} |\n")
+        parts.append("".join(rows))
+    return "".join(parts)
+
+
+def _type(annotation: Any) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    for noise in ("typing.", "pathlib.", "pointsman.domain.", "pointsman.backends.config.", "pointsman.router.config."):
+        text = text.replace(noise, "")
+    return f"`{_cell(text)}`"
+
+
+def _default(info: Any) -> str:
+    if info.is_required():
+        return "required"
+    if info.default is PydanticUndefined:
+        return "" if info.default_factory is None else "see its section"
+    return f"`{info.default}`" if info.default is not None else "none"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def commands() -> str:
+    """The command line's own help."""
+    command = [sys.executable, "-m", "typer", "pointsman.api.cli.main", "utils", "docs", "--name", "pointsman"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return NOTE + done.stdout.strip() + "\n"
+
+
+def http() -> str:
+    """Every path of the HTTP interface: what it is for, what it takes, what it answers."""
+    with tempfile.TemporaryDirectory() as home:
+        router = Router.from_config(home=home)
+        spec = create_app(router, ServerConfig()).openapi()
+        router.close()
+    parts = [NOTE + "# HTTP\n\nThe same, to try out, is at `/docs` of a running server.\n"]
+    for path, methods in spec["paths"].items():
+        for method, what in methods.items():
+            parts.append(f"\n## {method.upper()} {path}\n\n{what.get('summary', '')}\n")
+            if described := what.get("description"):
+                parts.append(f"\n{described.strip()}\n")
+            parts.append("\n| status | meaning |\n|---|---|\n")
+            parts += [f"| {code} | {_cell(answer.get('description', ''))} |\n" for code, answer in what["responses"].items()]
+    return "".join(parts)
+
+
+def main() -> None:
+    made = {"configuration.md": configuration(), "commands.md": commands(), "http.md": http()}
+    if "--check" in sys.argv:
+        stale = [name for name, text in made.items() if (REFERENCE / name).read_text() != text]
+        sys.exit(f"out of date: {', '.join(stale)}; run python scripts/reference.py" if stale else 0)
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in made.items():
+        (REFERENCE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

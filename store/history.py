@@ -1,0 +1,87 @@
+"""What was logged, as training reads it: one observation an answered attempt, labelled by what was said of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from ..domain import Attempt, Finish, Observation, Purpose, Query
+from .database import Database
+from .ledger import read_page
+from .outcomes import label
+from .records import Record
+from .texts import last_user_text, query_hash
+
+_PAGE = 500
+
+
+def observations(
+    database: Database,
+    since: datetime | None = None,
+    *,
+    text_of: Callable[[Query], str] = last_user_text,
+    encoder: str | None = None,
+) -> Iterator[Observation]:
+    """Every answered attempt of the decisions made from `since` on, in order of time.
+
+    Only the attempt whose answer the caller got, the last one, takes the decision's label; those that it escalated
+    from keep `correct` None (their tokens are still worth knowing), and an attempt that failed is left out: an outage
+    is no wrong answer. The query's hash is its id and its group; the same route's further answers to it are further
+    samples.
+
+    text_of: what of a query is learnt from (where texts are kept). encoder: features and embeddings of another encoder
+    are left out; None takes all.
+    Read in pages, each in its own short transaction, so it hinders no writer. Raises StoreError."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for record in records(database, since):
+        for observation in _of_record(record, text_of, encoder):
+            key = (observation.query_id, observation.route)
+            yield _sample(observation, seen[key])
+            seen[key] += 1
+
+
+def records(database: Database, since: datetime | None = None) -> Iterator[Record]:
+    """Every record of the decisions made from `since` on, in order of time. Raises StoreError."""
+    after = None
+    while True:
+        with database.reading() as connection:
+            page = read_page(connection, since=since, after=after, size=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = (page[-1].decision.created_at, page[-1].decision.id)
+
+
+def answered(attempt: Attempt) -> bool:
+    """Whether the attempt came to an end of its own: not by an outage, not by the caller's leaving."""
+    return attempt.error is None and attempt.finish not in (Finish.ERROR, Finish.CANCELLED)
+
+
+def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | None) -> Iterator[Observation]:
+    answers = [attempt for attempt in record.attempts if attempt.purpose is Purpose.ANSWER]
+    verdict = label(record.outcomes)
+    query_id = record.query_hash or query_hash(record.query)
+    comparable = encoder is None or record.encoder == encoder
+    for attempt in answers:
+        if not answered(attempt):
+            continue
+        got = verdict if attempt is answers[-1] else None
+        yield Observation(
+            query_id=query_id,
+            group=query_id,
+            route=attempt.route,
+            correct=None if got is None else got.correct,
+            input_tokens=attempt.usage.prompt,
+            output_tokens=attempt.usage.output,
+            text=text_of(record.query) if record.query.messages else None,
+            answer=attempt.answer,
+            weight=1.0 if got is None else got.weight,
+            features=record.features if comparable else None,
+            embedding=record.embedding if comparable else None,
+        )
+
+
+def _sample(observation: Observation, number: int) -> Observation:
+    return replace(observation, sample=number) if number else observation

@@ -1,0 +1,1 @@
+"""The history of the tables' form, for Alembic. `schema.py` runs it; `versions` only ever grows."""

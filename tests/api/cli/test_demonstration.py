@@ -1,0 +1,72 @@
+"""`pointsman demo`: what it plays on and how it shows the result (playing itself: tests/router/jobs)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pointsman.api.cli.demonstration import demo_settings, show
+from pointsman.router.build import build_routes, present_models
+
+
+def figure(accuracy: float, output_tokens: float, **share: float) -> dict[str, Any]:
+    """What the demonstration says of one contestant."""
+    return {"accuracy": accuracy, "output_tokens": output_tokens, "cost": output_tokens + 1, "share": share}
+
+
+RESULT: dict[str, Any] = {
+    "routes": {
+        "small": figure(0.42, 2, small=1),
+        "budgeted": figure(0.66, 19, budgeted=1),
+        "full": figure(0.99, 61, full=1),
+    },
+    "cold": figure(0.99, 61, full=1),
+    "retrained": figure(0.985, 30, small=0.3, full=0.7),
+    "best_fixed": {"name": "full", **figure(0.99, 61, full=1)},
+    "random_mix": figure(0.75, 30, small=0.5, full=0.5),
+    "oracle": figure(1.0, 22, small=0.4, full=0.6),
+    "n_train": 300,
+    "n_test": 600,
+    "kept": {"accuracy": True, "tokens": True, "beats_random_mix": True},
+}
+
+
+def shown(result: dict[str, Any]) -> str:
+    """The result as a pipe gets it."""
+    screen = Console(file=io.StringIO(), width=110, highlight=False)
+    show(result, screen, 83.0)
+    return screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_it_plays_on_the_three_routes_of_digits_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small, budgeted and full on digits, full as the safe one, in the folder given; the environment's settings are not
+    asked, so that everybody sees the same story."""
+    monkeypatch.setenv("POINTSMAN_HOME", "/elsewhere")
+    monkeypatch.setenv("POINTSMAN_CONFIG", "/no/such/file.yaml")
+    settings = demo_settings(tmp_path)
+    models, missing = present_models(settings)
+    assert [route.name for route in build_routes(settings, models)] == ["small", "budgeted", "full"]
+    assert (settings.home, settings.safe_route, missing) == (tmp_path, "full", {})
+
+
+def test_the_result_is_a_table_a_picture_and_the_promises() -> None:
+    """Every contestant with its figures, the axis of the picture, three promises kept, the sentence."""
+    text = shown(RESULT)
+    for said in ("always small", "cold", "retrained", "random mix", "oracle", "output tokens per query"):
+        assert said in text
+    assert text.count("kept  ") == 3
+    assert "NOT KEPT" not in text
+    assert "Retrained: 98.5% right at 49% of the full route's output tokens" in text
+
+
+@pytest.mark.parametrize("promise", ["accuracy", "tokens", "beats_random_mix"])
+def test_a_promise_that_was_not_kept_is_said(promise: str) -> None:
+    """The demonstration hides nothing."""
+    text = shown({**RESULT, "kept": {**RESULT["kept"], promise: False}})
+    assert text.count("NOT KEPT") == 1

@@ -1,0 +1,59 @@
+"""The worker as the parent holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pointsman.api.cli.listening import listen, reachable
+from pointsman.api.cli.worker_process import Orders, Worker, readiness
+from pointsman.errors import LaunchError
+
+
+def test_orders_reach_the_worker_without_secrets_in_its_arguments() -> None:
+    """Settings of the command line go as JSON, the store's URL, which may hold a password, by the environment."""
+    orders = Orders(Path("x.yaml"), {"home": "/h", "store": "postgresql://me:pw@db/x"}, {"port": 1}, "debug")
+    arguments = orders.arguments(7)
+    assert arguments[arguments.index("--fd") + 1] == "7"
+    assert Path(arguments[arguments.index("--config") + 1]).is_absolute()
+    assert json.loads(arguments[arguments.index("--settings") + 1]) == {"home": "/h"}
+    assert json.loads(arguments[arguments.index("--server") + 1]) == {"port": 1}
+    assert "pw" not in " ".join(arguments)
+    told = orders.environment({"POINTSMAN_STORE__URL": "sqlite:///other.db", "PATH": "/bin"})
+    assert told == {"POINTSMAN_STORE": "postgresql://me:pw@db/x", "POINTSMAN_LOG_LEVEL": "debug", "PATH": "/bin"}
+
+
+def test_a_worker_that_ends_at_start_up_is_no_endless_wait(tmp_path: Path) -> None:
+    """A configuration that it cannot read ends it; the parent says so with its exit code."""
+    with listen("127.0.0.1", 0) as bound:
+        worker = Worker(bound, Orders(tmp_path / "none.yaml", {}, {}))
+        worker.start()
+        try:
+            with pytest.raises(LaunchError, match="exit code 2"):
+                worker.await_ready(*reachable(bound))
+        finally:
+            worker.stop(0.0)
+
+
+def test_a_worker_can_be_stopped_before_it_was_started_and_twice(tmp_path: Path) -> None:
+    """Stopping is harmless at any time, and leaves no process."""
+    with listen("127.0.0.1", 0) as bound:
+        worker = Worker(bound, Orders(tmp_path / "none.yaml", {}, {}))
+        worker.stop(1.0)
+        worker.start()
+        worker.stop(0.0)
+        worker.stop(0.0)
+        with pytest.raises(ChildProcessError):  # every child has been waited for
+            os.waitpid(-1, os.WNOHANG)
+
+
+def test_nobody_answers_is_no_error() -> None:
+    """Before anybody listens there is no status, and the body says why."""
+    with listen("127.0.0.1", 0) as bound:
+        address = reachable(bound)
+    status, told = readiness(*address)
+    assert status is None
+    assert "no answer" in told["problem"]

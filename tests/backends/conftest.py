@@ -1,0 +1,161 @@
+"""What the backends' tests share: a stub server per test, real llama.cpp servers for the whole run."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pointsman.backends import (
+    EMBEDDED,
+    Endpoint,
+    Engine,
+    Event,
+    Finished,
+    ModelConfig,
+    Supervisor,
+    Text,
+    Thought,
+    ToolCallDelta,
+    create,
+    embedded_path,
+)
+from pointsman.domain import Call
+
+
+def _module(name: str) -> ModuleType:
+    """A module beside this file, under a name of its own (there is no package of tests)."""
+    full = f"backends_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[full] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+stubs = _module("stub")
+
+# SmolLM2 does not think; with this template it is made to, which is enough to cut and close its "thought".
+THINKING = """{%- for m in messages %}<|im_start|>{{ m.role }}
+{% if m.role == 'assistant' %}<think>
+{% if m.reasoning_content %}{{ m.reasoning_content }}{% endif %}
+</think>
+
+{% endif %}{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+<think>
+{% if enable_thinking is defined and enable_thinking is false %}
+</think>
+
+{% endif %}{% endif %}"""
+
+
+@dataclass
+class Reply:
+    """What a call came to."""
+
+    events: list[Event]
+    done: Finished
+
+    @property
+    def thought(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, Thought))
+
+    @property
+    def answer(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, Text))
+
+    @property
+    def tools(self) -> list[ToolCallDelta]:
+        return [event for event in self.events if isinstance(event, ToolCallDelta)]
+
+
+async def collect(engine: Engine, call: Call) -> Reply:
+    """The whole of a call, which must end with exactly one Finished."""
+    events = [event async for event in engine.stream(call)]
+    assert isinstance(events[-1], Finished)
+    assert not any(isinstance(event, Finished) for event in events[:-1])
+    return Reply(events[:-1], events[-1])
+
+
+@pytest.fixture(name="collect")
+def _collect() -> Callable[..., object]:
+    return collect
+
+
+@pytest.fixture(name="stubs")
+def _stubs() -> ModuleType:
+    return stubs
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[object]:
+    server = stubs.Stub()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def engine_at() -> AsyncIterator[Callable[..., Engine]]:
+    """Makes engines that are closed when the test is over."""
+    made: list[Engine] = []
+
+    def make(url: str, **settings: object) -> Engine:
+        made.append(create("stub", ModelConfig.model_validate({"url": url, "engine": "openai", **settings})))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        await engine.aclose()
+
+
+@dataclass
+class Launched:
+    """Real llama.cpp servers: configurations and addresses by model name."""
+
+    configs: dict[str, ModelConfig]
+    endpoints: dict[str, Endpoint]
+
+
+@pytest.fixture(scope="session")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """digits, and SmolLM2 as it is and made to think."""
+    smollm2 = embedded_path("smollm2")
+    if smollm2 is None:
+        pytest.skip(EMBEDDED["smollm2"].missing)
+    home = tmp_path_factory.mktemp("engines")
+    template = home / "thinking.jinja"
+    template.write_text(THINKING)
+    configs = {
+        "digits": ModelConfig(embedded="digits"),
+        "smollm2": ModelConfig(embedded="smollm2", slots=2),
+        "thinker": ModelConfig(
+            path=smollm2, chat_template=template, context=1024, slots=2, system="You are a helpful assistant."
+        ),
+    }
+    with Supervisor(home) as supervisor:
+        yield Launched(configs, supervisor.start(configs))
+
+
+@pytest.fixture
+async def engine(launched: Launched) -> AsyncIterator[Callable[..., Engine]]:
+    """Makes engines on the launched servers, by name; further arguments change their configuration."""
+    made: list[Engine] = []
+
+    def make(name: str, **changes: object) -> Engine:
+        endpoint = launched.endpoints[name]
+        config = launched.configs[name].model_copy(update=changes)
+        made.append(create(name, config, url=endpoint.url, api_key=endpoint.api_key))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.aclose()

@@ -1,0 +1,179 @@
+"""What names and chat templates tell of a model, and what they do not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.backends.families import (
+    Thinking,
+    families,
+    family_of,
+    parameters,
+    parameters_from_name,
+    thinking_from_template,
+    thinking_of,
+)
+
+SIZES = [
+    ("Qwen3-8B", 8),
+    ("Qwen/Qwen3-30B-A3B", 3),
+    ("30B-A3B", 3),
+    ("qwen3:0.6b", 0.6),
+    ("smollm2:135m", 0.135),
+    ("SmolLM2-135M-Instruct.Q4_1.gguf", 0.135),
+    ("hf.co/unsloth/Qwen3-8B-GGUF:Q4_K_M", 8),
+    ("Meta-Llama-3.1-70B-Instruct-AWQ-INT4", 70),
+    ("Qwen2.5-14B-Instruct-1M", 14),  # 1M is its context
+    ("TinyLlama-1.1B-intermediate-step-1431k-3T", 1.1),
+    ("granite-3.1-3b-a800m-instruct", 0.8),
+    ("Qwen1.5-MoE-A2.7B", 2.7),
+    ("mixtral-8x7b-instruct", 14),
+    ("gemma-3n-E4B-it", 4),
+    ("Llama-4-Scout-17B-16E", 17),
+    ("DeepSeek-R1-0528-Qwen3-8B", 8),
+    ("/models/7B/model.gguf", 7),
+    ("phi-4-mini-4bit", None),
+    ("llama3.1-128k", None),
+    ("gpt-4o", None),
+    ("Magistral-Small-2506", None),
+    ("bge-m3", None),
+    ("model-fp8", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("name", "billions"), SIZES)
+def test_parameters_from_name(name, billions):
+    assert parameters_from_name(name) == billions
+
+
+NUMBERS = st.integers(1, 999) | st.decimals("0.1", "99.9", places=1)
+TAILS = st.sampled_from(["", "-Instruct", "-4bit", "-Q4_K_M.gguf", ":q8_0", "-FP8", "-2507", "_v0.2", "-128k", "-1M"])
+
+
+@given(number=NUMBERS, tail=TAILS, head=st.sampled_from(["model-", "Org/Model_", "m:", "Llama-3.1-"]))
+def test_a_size_is_read_whatever_stands_around_it(number, tail, head):
+    """In any case of letters, before any quantisation, version or context."""
+    name = f"{head}{number}B{tail}"
+    assert parameters_from_name(name) == parameters_from_name(name.lower()) == pytest.approx(float(number))
+    if not tail.endswith("M"):
+        assert parameters_from_name(f"{head}{number}M{tail}") == pytest.approx(float(number) / 1000)
+
+
+@given(total=st.integers(2, 999), active=st.integers(1, 99), tail=TAILS)
+def test_active_parameters_win_over_the_total(total, active, tail):
+    name = f"Qwen3-{total}B-A{active}B{tail}"
+    assert parameters_from_name(name) == active
+    assert parameters([name], counted=total) == active
+    assert parameters(["alias", name], counted=total) == active
+
+
+@given(name=st.text(max_size=40))
+def test_any_name_is_read_without_error(name):
+    found = parameters_from_name(name)
+    assert found is None or found >= 0
+    thinking_of([name], name)
+
+
+def test_a_count_goes_before_a_dense_name_and_a_family_that_knows_better_before_both():
+    assert parameters(["smol"], counted=0.1345) == 0.1345
+    assert parameters(["SmolLM2-135M"], counted=0.1345) == 0.1345
+    assert parameters(["openai/gpt-oss-20b"], counted=20.9) == 3.6
+    assert parameters(["deepseek-r1:671b"], counted=671) == 37
+    assert parameters(["deepseek-r1:7b"]) == 7
+    assert parameters(["mine"]) is None
+
+
+FAMILIES = [
+    ("Qwen/Qwen3-8B", True, True),
+    ("qwen3:4b", True, True),
+    ("Qwen3-30B-A3B-Instruct-2507", False, None),
+    ("Qwen3-4B-Thinking-2507", True, False),
+    ("qwen/qwen3-4b-thinking-2507", True, False),
+    ("Qwen3-Next-80B-A3B-Instruct", False, None),
+    ("Qwen3-Coder-30B-A3B-Instruct", False, None),
+    ("Qwen3-Embedding-0.6B", False, None),
+    ("Qwen/Qwen3.5-9B", True, True),
+    ("Qwen3.8-Max", True, True),
+    ("QwQ-32B", True, False),
+    ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", True, False),
+    ("deepseek-r1:14b", True, False),
+    ("DeepSeek-R1-0528", True, False),
+    ("deepseek-ai/DeepSeek-V3.1", True, True),
+    ("DeepSeek-V3-0324", False, None),
+    ("zai-org/GLM-4.5-Air", True, True),
+    ("GLM-4.7-Flash", True, True),
+    ("GLM-5.3", True, False),
+    ("openai/gpt-oss-120b", True, False),
+    ("gpt-oss:20b", True, False),
+    ("mistralai/Magistral-Small-2506", True, False),
+    ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", True, False),
+    ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", True, False),
+    ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", True, True),
+    ("HuggingFaceTB/SmolLM3-3B", True, True),
+    ("SmolLM2-135M-Instruct.Q4_1.gguf", False, None),
+    ("ByteDance-Seed/Seed-OSS-36B-Instruct", True, False),
+    ("Kimi-K2-Thinking", True, False),
+    ("Kimi-K2-Instruct", False, None),
+    ("Kimi-K2.5", True, True),
+    ("MiniMax-M2", True, False),
+    ("ibm-granite/granite-3.3-8b-instruct", True, True),
+    ("Phi-4-mini-reasoning", True, False),
+    ("google/gemma-4-12b", True, True),
+    ("LGAI-EXAONE/EXAONE-4.0-32B", True, True),
+    ("digits", True, True),
+    ("meta-llama/Llama-3.1-8B-Instruct", None, None),
+    ("my-own-model", None, None),
+]
+
+
+@pytest.mark.parametrize(("name", "thinks", "switchable"), FAMILIES)
+def test_what_a_family_says_of_thinking(name, thinks, switchable):
+    assert thinking_of([name]) == Thinking(thinks, switchable)
+
+
+def test_every_row_of_the_table_is_sound_and_reached():
+    """Patterns compile, switches are of the known kinds, and no row is hidden behind an earlier one."""
+    for row in families():
+        re.compile(row.match)
+        assert row.switch in ("enable_thinking", "thinking", "other", "none")
+        assert row.active is None or row.active > 0
+    reached = {family_of(name).family for name, thinks, _ in FAMILIES if thinks is not None}
+    unseen = {row.family for row in families()} - reached
+    extra = {"GLM-4.6", "gpt-oss-mini", "DeepSeek-V4-Flash", "MiniMax-M3", "Llama-3_1-Nemotron-Ultra-253B-v1"}
+    assert unseen <= {family_of(name).family for name in extra}
+
+
+QWEN3 = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}<|im_start|>assistant\n"
+    "{%- if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+)
+TEMPLATES = [
+    (QWEN3, Thinking(True, True)),
+    ("{% if not thinking is defined %}{% set thinking = false %}{% endif %}…", Thinking(True, True)),
+    ("{{ m.content.split('</think>')[-1] }}<|Assistant|><think>\n", Thinking(True, False)),
+    ("{%- if m.thinking is defined %}<|channel|>analysis<|message|>{{ m.thinking }}{% endif %}", Thinking(True, False)),
+    ("{%- set enable_thinking = true %}{% if enable_thinking %}<think>{% endif %}", Thinking(True, False)),
+    ("{% for m in messages %}{{ m.content }}{% endfor %}You are thinking with enable_thinking.", Thinking(False, None)),
+    ("{{ 'thinking' if m['thinking'] else \"enable_thinking\" }}", Thinking(False, None)),
+    ("", Thinking(False, None)),
+]
+
+
+@pytest.mark.parametrize(("template", "expected"), TEMPLATES)
+def test_what_a_template_says_of_thinking(template, expected):
+    """A switch is a variable that the template reads; words in its text or in messages are none."""
+    assert thinking_from_template(template) == expected
+
+
+def test_the_template_goes_before_the_name_except_where_the_family_is_known_to_ignore_the_switch():
+    assert thinking_of(["my-own-model"], QWEN3) == Thinking(True, True)
+    assert thinking_of(["Qwen3-8B"], "{{ messages }}") == Thinking(False, None)
+    assert thinking_of(["Nemotron-Super-49B-v1.5"], QWEN3) == Thinking(True, False)
+    cuts_history = "{{ m.content.split('</think>')[-1] }}"
+    assert thinking_of(["Qwen3-4B-Instruct-2507"], cuts_history) == Thinking(False, None)
+    assert thinking_of(["my-own-model"], cuts_history) == Thinking(True, False)

@@ -1,0 +1,287 @@
+"""The engine for any OpenAI-compatible server, against a real small one that behaves and misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from pointsman.backends import Finished, Text, ToolCallDelta
+from pointsman.domain import Call, Enforcement, Finish, Sampling, Usage
+from pointsman.errors import BackendRejected, BackendUnavailable
+
+ASK = ({"role": "user", "content": "What is one and one?"},)
+CHAT = "/v1/chat/completions"
+
+
+def chat(**fields: Any) -> Call:
+    return Call(ASK, **fields)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+async def test_a_thought_is_read_under_every_name(stub, stubs, engine_at, collect, name: str) -> None:
+    """And it never reaches the answer, however often its end marker is repeated."""
+    stub.next.append(
+        stubs.Reply(
+            [
+                stubs.sse(stubs.delta(role="assistant", content=None), stubs.delta(**{name: "let me "})),
+                stubs.sse(stubs.delta(**{name: "see"}), stubs.delta(content="</thi"), stubs.delta(content="nk>\n")),
+                stubs.sse(stubs.delta(content="two"), stubs.delta("stop"), stubs.usage(9, 6), b"[DONE]"),
+            ]
+        )
+    )
+    reply = await collect(engine_at(stub.url), chat())
+    assert (reply.thought, reply.answer, reply.done.finish) == ("let me see", "two", Finish.STOP)
+    assert reply.done.usage.prompt == 9
+    assert reply.done.usage.output == 6
+    assert reply.done.usage.thought >= 2
+
+
+async def test_inline_markers_are_split_over_chunks_and_bytes(stub, stubs, engine_at, collect) -> None:
+    """A server that parses nothing, sending one byte at a time: characters and markers come apart anywhere."""
+    text = "<think>\nhm, größer 🧮</think>\n\nzwölf 🧮"
+    stream = b"".join(
+        b"data: " + json.dumps(stubs.delta(content=letter), ensure_ascii=False).encode() + b"\r\n\r\n"
+        for letter in text
+    )
+    stream += stubs.sse(stubs.delta("stop"), b"[DONE]")
+    stub.next.append(stubs.Reply([stream[place : place + 1] for place in range(len(stream))]))
+    reply = await collect(engine_at(stub.url), chat())
+    assert (reply.thought, reply.answer) == ("hm, größer 🧮", "zwölf 🧮")
+    assert any("usage" in warning for warning in reply.done.warnings)
+    assert reply.done.usage.prompt > 0
+
+
+async def test_a_template_that_opens_the_thought_is_recognised_at_its_second_call(
+    stub, stubs, engine_at, collect
+) -> None:
+    """The first reply shows it by an end marker without a beginning, and warns; the next does not leak."""
+    whole = [stubs.delta(content="so two</think>"), stubs.delta(content="two"), stubs.delta("stop"), b"[DONE]"]
+    stub.next += [stubs.Reply([stubs.sse(*whole)]), stubs.Reply([stubs.sse(*whole)])]
+    engine = engine_at(stub.url)
+    first, second = await collect(engine, chat()), await collect(engine, chat())
+    assert any("inline" in warning for warning in first.done.warnings)
+    assert (second.thought, second.answer) == ("so two", "two")
+
+
+@pytest.mark.parametrize(
+    ("told", "thought"),
+    [
+        ({"completion_tokens_details": {"reasoning_tokens": 40}}, 40),
+        ({"reasoning_tokens": 41}, 41),
+        ({"completion_tokens_details": {"reasoning_tokens": 0}}, 25),
+        ({}, 25),
+    ],
+)
+async def test_thoughts_are_counted_by_the_servers_word_or_by_ours(
+    stub, stubs, engine_at, collect, told: dict[str, Any], thought: int
+) -> None:
+    """A count of 0 beside a thought is no word: then the server's total is shared out as the chunks came."""
+    chunks = [stubs.delta(reasoning="a b"), stubs.delta(content="c d"), stubs.delta("stop")]
+    stub.next.append(stubs.Reply([stubs.sse(*chunks, stubs.usage(9, 50, **told), b"[DONE]")]))
+    reply = await collect(engine_at(stub.url), chat())
+    assert reply.done.usage == Usage(9, 0, thought, 50 - thought)
+
+
+async def test_tool_calls_log_probabilities_and_cached_tokens_come_through(stub, stubs, engine_at, collect) -> None:
+    """Pieces of a tool call keep their order; a token's alternatives keep their names."""
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a"'}}
+    rest = {"index": 0, "function": {"arguments": ": 1}"}}
+    logprobs = {"content": [{"token": "hi", "logprob": -0.5, "top_logprobs": [{"token": "ho", "logprob": -1.5}]}]}
+    text = stubs.delta(content="hi")
+    text["choices"][0]["logprobs"] = logprobs
+    details = {"prompt_tokens_details": {"cached_tokens": 5}}
+    chunks = [text, stubs.delta(tool_calls=[call]), stubs.delta(tool_calls=[rest]), stubs.delta("tool_calls")]
+    stub.next.append(stubs.Reply([stubs.sse(*chunks, stubs.usage(9, 7, **details), b"[DONE]")]))
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    reply = await collect(engine_at(stub.url), chat(tools=(tool,), tool_choice="auto", logprobs=1))
+    assert reply.tools == [ToolCallDelta(0, "c1", "add", '{"a"'), ToolCallDelta(0, None, None, ": 1}")]
+    assert isinstance(reply.events[0], Text)
+    assert reply.events[0].logprobs[0].top == (("ho", -1.5),)
+    assert (reply.done.finish, reply.done.usage.cached) == (Finish.TOOL_CALLS, 5)
+    sent = stub.bodies(CHAT)[0]
+    assert (sent["tools"], sent["tool_choice"], sent["logprobs"], sent["top_logprobs"]) == ([tool], "auto", True, 1)
+
+
+async def test_content_as_a_list_of_parts_is_read(stub, stubs, engine_at, collect) -> None:
+    """Mistral's shape: thinking parts, then text parts."""
+    thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+    text = [{"type": "text", "text": "two"}]
+    stub.next.append(
+        stubs.Reply(
+            [stubs.sse(stubs.delta(content=thinking), stubs.delta(content=text), stubs.delta("stop"), b"[DONE]")]
+        )
+    )
+    reply = await collect(engine_at(stub.url), chat())
+    assert (reply.thought, reply.answer) == ("hm", "two")
+
+
+async def test_the_request_is_spelled_as_the_dialect_says(stub, engine_at, collect) -> None:
+    """Sampling, limits and the switch go under the engine's names; `extra` passes but cannot take over ours."""
+    sampling = Sampling(temperature=0.5, top_p=0.9, top_k=3, repetition_penalty=1.1, seed=7)
+    extra = {"stream": False, "n": 4, "max_tokens": 1, "user": "me", "chat_template_kwargs": {"lang": "de"}}
+    call = chat(thinking_budget=0, max_tokens=20, stop=("\n",), sampling=sampling, extra=extra)
+    await collect(engine_at(stub.url, dialect="vllm"), call)
+    sent = stub.bodies(CHAT)[0]
+    assert sent["chat_template_kwargs"] == {"lang": "de", "enable_thinking": False, "thinking": False}
+    assert (sent["max_completion_tokens"], sent["stop"], sent["seed"], sent["top_k"]) == (20, ["\n"], 7, 3)
+    assert sent["repetition_penalty"] == 1.1
+    assert sent["stream"] is True
+    assert (sent["user"], sent["model"]) == ("me", "stub")
+    assert not {"n", "max_tokens", "thinking_token_budget"} & set(sent)
+
+
+async def test_what_an_engine_ignores_is_said(stub, engine_at, collect) -> None:
+    """Nothing is dropped without a word."""
+    call = chat(sampling=Sampling(top_k=3), grammar="root ::= [0-9]")
+    reply = await collect(engine_at(stub.url), call)
+    assert any("top_k" in warning for warning in reply.done.warnings)
+    assert any("grammar" in warning for warning in reply.done.warnings)
+
+
+@pytest.mark.parametrize("budget", [1, 5, 20, 51, 52, 53, 60, 200])
+@pytest.mark.parametrize("how", ["keep", "ignore", "refuse"])
+async def test_a_budget_is_real_whatever_the_server_makes_of_it(
+    stub, stubs, engine_at, collect, budget: int, how: str
+) -> None:
+    """Kept natively, refused, or ignored: at most N tokens of thought (and the slack where it had to be found out),
+    the same answer, and a truthful report."""
+    stub.budget = how
+    engine = engine_at(stub.url, dialect="vllm")
+    reply = await collect(engine, chat(thinking_budget=budget))
+    slack = 32 if how == "ignore" else 0
+    assert stubs.THOUGHT.startswith(reply.thought.strip())
+    assert len(reply.thought) <= budget + slack
+    assert reply.answer == stubs.ANSWER
+    cut = how == "ignore" and len(stubs.THOUGHT) >= budget + 32
+    two = how == "refuse" or cut
+    assert reply.done.enforced is (Enforcement.TWO_PASS if two else Enforcement.NATIVE)
+    assert reply.done.usage.thought <= budget + 33
+    if cut:
+        assert any("ignored the thinking budget" in warning for warning in reply.done.warnings)
+        again = await collect(engine, chat(thinking_budget=budget))
+        assert len(again.thought) <= budget, "what was found out once is known from then on"
+
+
+async def test_two_passes_go_on_from_the_same_text(stub, stubs, engine_at, collect) -> None:
+    """The second request is the first's prompt, the thought so far, its end in the template's manner."""
+    reply = await collect(engine_at(stub.url, dialect="vllm", budget="two-pass"), chat(thinking_budget=7))
+    assert reply.thought == stubs.THOUGHT[:7].rstrip()
+    (sent,) = stub.bodies("/v1/completions")
+    text = "".join(map(chr, sent["prompt"]))
+    assert text == f"<user>{ASK[0]['content']}<assistant><think>\n{stubs.THOUGHT[:7]}\n</think>\n\n"
+    assert stub.bodies(CHAT)[0]["max_completion_tokens"] == 7
+
+
+@pytest.mark.parametrize("limit", [5, 8, 12, 40, 120])
+async def test_a_limit_bounds_thought_and_answer_and_leaves_an_answer(stub, engine_at, collect, limit: int) -> None:
+    """Also where the model would think without end: the answer has its share."""
+    for how in ("auto", "two-pass"):
+        reply = await collect(engine_at(stub.url, dialect="vllm", budget=how), chat(max_tokens=limit))
+        assert reply.answer
+        assert reply.done.usage.output <= limit
+        assert len(reply.thought) <= limit - min(256, (limit + 1) // 2)
+
+
+async def test_an_empty_answer_to_a_closed_thought_is_asked_for_again(stub, stubs, engine_at, collect) -> None:
+    """With the engine's own way of forbidding an empty answer."""
+    stub.mute = True
+    reply = await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=5))
+    assert reply.answer == stubs.ANSWER
+    assert stub.bodies("/v1/completions")[-1]["min_tokens"] == 1
+
+
+async def test_a_server_that_cannot_keep_a_budget_is_asked_to_and_says_so(stub, stubs, engine_at, collect) -> None:
+    """`prompt`, with a warning: never `native`."""
+    reply = await collect(engine_at(stub.url, dialect="ollama"), chat(thinking_budget=5))
+    assert reply.done.enforced is Enforcement.PROMPT
+    assert any("budget" in warning for warning in reply.done.warnings)
+    assert "5 tokens" in stub.bodies(CHAT)[0]["messages"][0]["content"]
+
+
+async def test_a_server_that_goes_on_thinking_is_found_out(stub, stubs, engine_at, collect) -> None:
+    """Thinking off that was not obeyed is reported as none."""
+    reply = await collect(engine_at(stub.url), chat(thinking_budget=0))
+    assert reply.thought == stubs.THOUGHT
+    assert reply.done.enforced is Enforcement.NONE
+    assert any("went on thinking" in warning for warning in reply.done.warnings)
+
+
+async def test_off_is_sent_as_off_never_as_a_budget_of_nothing(stub, stubs, engine_at, collect) -> None:
+    """Budget 0 is lost on some engines, so the template's switch is what is sent."""
+    reply = await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=0))
+    assert (reply.thought, reply.answer, reply.done.usage.thought) == ("", stubs.ANSWER, 0)
+    assert "thinking_token_budget" not in stub.bodies(CHAT)[0]
+
+
+@pytest.mark.parametrize("how", ["auto", "two-pass"])
+async def test_an_open_thought_and_an_answer_are_gone_on_with(stub, stubs, engine_at, collect, how: str) -> None:
+    """Prefixes are where the model goes on from, and are not repeated."""
+    engine = engine_at(stub.url, dialect="vllm", budget=how)
+    thinking = await collect(engine, chat(thought_prefix=stubs.THOUGHT[:10], thinking_budget=6))
+    assert thinking.thought == stubs.THOUGHT[10:16].strip()
+    assert thinking.answer == stubs.ANSWER
+    assert thinking.done.continuation is not None
+    assert thinking.done.continuation.thought.startswith(stubs.THOUGHT[:10])
+    answering = await collect(engine, chat(answer_prefix=stubs.ANSWER[:4]))
+    assert answering.answer == stubs.ANSWER[4:]
+
+
+async def test_stop_sequences_end_the_answer_not_the_thought(stub, stubs, engine_at, collect) -> None:
+    """'so' occurs in the thought; ',' ends the answer."""
+    reply = await collect(engine_at(stub.url, dialect="vllm"), chat(stop=("so", ",")))
+    assert (reply.thought, reply.answer, reply.done.finish) == (stubs.THOUGHT, "two", Finish.STOP)
+
+
+async def test_an_answer_is_bounded_alone(stub, stubs, engine_at, collect) -> None:
+    """max_answer_tokens leaves the thought as it is."""
+    reply = await collect(engine_at(stub.url, dialect="vllm"), chat(max_answer_tokens=3))
+    assert (reply.thought, reply.answer, reply.done.finish) == (stubs.THOUGHT, "two", Finish.LENGTH)
+
+
+async def test_closing_the_stream_cancels_at_the_server(stub, stubs, engine_at) -> None:
+    """The server sees its client go while it is still generating."""
+    stub.next.append(stubs.Reply([stubs.sse(stubs.delta(content="a")), stubs.STALL]))
+    stream = engine_at(stub.url).stream(chat())
+    assert await anext(stream) == Text("a", 1)
+    await stream.aclose()
+    await asyncio.wait_for(stub.gone.wait(), 2)
+
+
+async def test_a_refused_tool_budget_is_not_retried_for_ever(stub, stubs, engine_at, collect) -> None:
+    """A 400 about anything else is the caller's."""
+    stub.next.append(stubs.Reply([b'{"error": {"message": "no such thing"}}'], status=400))
+    with pytest.raises(BackendRejected, match="no such thing"):
+        await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=5))
+
+
+async def test_a_stream_without_an_end_is_an_error_not_an_answer(stub, stubs, engine_at) -> None:
+    """What came is given out, then the break is told."""
+    stub.next.append(stubs.Reply([stubs.sse(stubs.delta(content="half"))]))
+    stream = engine_at(stub.url).stream(chat())
+    assert await anext(stream) == Text("half", 1)
+    with pytest.raises(BackendUnavailable, match="broke off"):
+        await anext(stream)
+
+
+async def test_models_capabilities_health_render_and_count(stub, engine_at) -> None:
+    """What a vLLM-shaped server tells of itself."""
+    engine = engine_at(stub.url, dialect="vllm")
+    assert [info.id for info in await engine.models()] == ["stub"]
+    assert (await engine.capabilities()).context == 2048
+    assert (await engine.health()).ready
+    assert await engine.render(ASK, thinking=False) == ("<user>What is one and one?<assistant><think>\n\n</think>\n\n")
+    assert await engine.count_tokens("four") == 4
+    with pytest.raises(BackendRejected, match="cannot count"):
+        await engine_at(stub.url).count_tokens("four")
+
+
+async def test_a_reply_has_its_times(stub, engine_at, collect) -> None:
+    """First token before the end, in milliseconds."""
+    done = (await collect(engine_at(stub.url), chat())).done
+    assert isinstance(done, Finished)
+    assert done.timings.first_token_ms is not None
+    assert 0 < done.timings.first_token_ms <= done.timings.total_ms
+    assert done.model == "stub"

@@ -1,0 +1,174 @@
+"""Real databases for the store's tests: a SQLite file always; also the URLs in POINTSMAN_TEST_STORE_URLS (comma
+separated), where each test gets a PostgreSQL schema of its own."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from pointsman.domain import (
+    Attempt,
+    Decision,
+    Enforcement,
+    Estimate,
+    Finish,
+    Metric,
+    Objective,
+    Outcome,
+    Price,
+    Purpose,
+    Query,
+    Route,
+    Source,
+    Tier,
+    Usage,
+)
+from pointsman.store import Record, Store, StoreConfig, open_store, schema
+from pointsman.store.database import Database
+
+OTHER_URLS = [url for url in os.environ.get("POINTSMAN_TEST_STORE_URLS", "").split(",") if url.strip()]
+MOMENT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+PRICE = Price(input=0.1, cached_input=0.0, output=1.0, assumed=True)
+
+
+@contextmanager
+def fresh(base: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database: a file in `folder`, or a new schema where `base` is a URL."""
+    if base == "sqlite":
+        yield f"sqlite:///{folder / 'store.db'}"
+        return
+    schema = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(make_url(base).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    query = {"options": f"-c search_path={schema}"}
+    yield make_url(base).update_query_dict(query).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", *OTHER_URLS], ids=lambda base: base.split(":")[0])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, on every kind of database asked for."""
+    with fresh(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """A store with its tables."""
+    with open_store(StoreConfig(url=url)) as opened:
+        opened.upgrade()
+        yield opened
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A database with our tables."""
+    made = Database(url)
+    schema.upgrade(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", *OTHER_URLS], ids=lambda base: base.split(":")[0])
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with our tables for a whole module: for property tests, which make their own ids."""
+    with fresh(request.param, tmp_path_factory.mktemp("shared")) as made:
+        database = Database(made)
+        schema.upgrade(database)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """Where `sqlite_store` keeps its data."""
+    return tmp_path / "only.db"
+
+
+@pytest.fixture
+def sqlite_store(sqlite_file: Path) -> Iterator[Store]:
+    """A store in a SQLite file that waits a tenth of a second for a lock."""
+    with open_store(StoreConfig(url=f"sqlite:///{sqlite_file}?timeout=0.1")) as opened:
+        opened.upgrade()
+        yield opened
+        opened.close(timeout_s=1)
+
+
+def attempt(**changes: Any) -> Attempt:
+    plain = Attempt(
+        route="small",
+        model="digits",
+        purpose=Purpose.ANSWER,
+        usage=Usage(prompt=10, cached=2, thought=5, answer=3),
+        price=PRICE,
+        cost=9e-6,
+        latency_ms=12.5,
+        first_token_ms=3.5,
+        finish=Finish.STOP,
+        enforced=Enforcement.NATIVE,
+        answer="7",
+    )
+    return replace(plain, **changes)
+
+
+def record(decision_id: str = "d1", said: str = "3+4=", **changes: Any) -> Record:
+    decision = Decision(
+        id=decision_id,
+        created_at=changes.pop("created_at", MOMENT),
+        route=Route("small", "digits", "direct", 0, PRICE, Tier.SMALL),
+        reason="small is expected to be right",
+        objective=Objective(),
+        policy="1",
+        estimates={"small": Estimate("small", 0.9, 0.05, 10, 8, 2.5, 9e-6, 1e-6)},
+        evidence=changes.pop("evidence", ()),
+    )
+    plain = Record(
+        decision=decision,
+        query=Query(messages=({"role": "user", "content": said},)),
+        attempts=(attempt(),),
+        features=(0.5, 2.0),
+        embedding=(0.25, -1.0, 3.0),
+        encoder="static-1",
+    )
+    return replace(plain, **changes)
+
+
+def outcome(decision_id: str = "d1", value: Any = 1.0, minutes: int = 0, **changes: Any) -> Outcome:
+    plain = Outcome(decision_id, Metric.CORRECT, value, Source.USER, MOMENT + timedelta(minutes=minutes))
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def make_record() -> Callable[..., Record]:
+    """`make_record(decision_id, said, **changes)`: a plausible record."""
+    return record
+
+
+@pytest.fixture
+def make_attempt() -> Callable[..., Attempt]:
+    """`make_attempt(**changes)`: a plausible answered attempt."""
+    return attempt
+
+
+@pytest.fixture
+def make_outcome() -> Callable[..., Outcome]:
+    """`make_outcome(decision_id, value, minutes, **changes)`: a user's statement, `minutes` after the decision."""
+    return outcome
+
+
+@pytest.fixture
+def moment() -> datetime:
+    """When the decisions of `make_record` were made."""
+    return MOMENT

@@ -1,0 +1,153 @@
+"""What training reads of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from pointsman.domain import Attempt, Finish, Metric, Observation, Outcome, Purpose, Query, Source, Usage, Verdict
+from pointsman.store import Record, Store, StoreConfig, history, open_store
+from pointsman.store.texts import text_hash
+
+MakeRecord = Callable[..., Record]
+MakeAttempt = Callable[..., Attempt]
+MakeOutcome = Callable[..., Outcome]
+
+
+def logged(store: Store, *records: Record, **how: object) -> list[Observation]:
+    for record in records:
+        assert store.put(record)
+    return list(store.observations(**how))
+
+
+def test_an_answered_attempt_with_its_label_is_an_observation(
+    store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    asked = text_hash("3+4=")
+    assert logged(store, make_record(outcomes=(make_outcome(),))) == [
+        Observation(
+            query_id=asked,
+            group=asked,
+            route="small",
+            correct=1.0,
+            input_tokens=10,
+            output_tokens=8,
+            text="3+4=",
+            answer="7",
+            sample=0,
+            weight=1.0,
+            features=(0.5, 2.0),
+            embedding=(0.25, -1.0, 3.0),
+        )
+    ]
+
+
+def test_only_the_answer_that_the_caller_got_takes_the_label(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt, make_outcome: MakeOutcome
+) -> None:
+    """What was escalated from, and probes, carry none: nobody said anything of them."""
+    tried = (
+        make_attempt(route="probe", purpose=Purpose.PROBE),
+        make_attempt(route="small", usage=Usage(10, 0, 0, 2)),
+        make_attempt(route="full", usage=Usage(10, 0, 90, 3)),
+    )
+    found = logged(store, make_record(attempts=tried, evidence=tried[:1], outcomes=(make_outcome(value=0.0),)))
+    assert [(each.route, each.correct, each.output_tokens) for each in found] == [("small", None, 2), ("full", 0.0, 93)]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"error": "refused", "finish": Finish.ERROR},
+        {"error": "broken stream", "finish": Finish.STOP},
+        {"finish": Finish.ERROR},
+        {"finish": Finish.CANCELLED},
+    ],
+)
+def test_an_outage_is_no_wrong_answer(
+    store: Store,
+    make_record: MakeRecord,
+    make_attempt: MakeAttempt,
+    make_outcome: MakeOutcome,
+    failure: dict[str, object],
+) -> None:
+    """Whatever was said of a decision whose last attempt failed is said of no answer, an earlier one's included."""
+    said = make_outcome(value=Verdict.FAILED, metric=Metric.VERDICT)
+    alone = make_record("a", attempts=(make_attempt(**failure),), outcomes=(replace(said, decision_id="a"),))
+    after = make_record(
+        "b", attempts=(make_attempt(), make_attempt(**failure)), outcomes=(replace(said, decision_id="b"),)
+    )
+    saved = make_record(
+        "c", attempts=(make_attempt(**failure), make_attempt()), outcomes=(make_outcome("c", value=1.0),)
+    )
+    assert [each.correct for each in logged(store, alone)] == []
+    assert [each.correct for each in logged(store, after)] == [None]
+    assert [each.correct for each in logged(store, saved)] == [None, 1.0]
+
+
+def test_an_answer_that_ran_out_of_tokens_can_be_wrong(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt, make_outcome: MakeOutcome
+) -> None:
+    cut = make_record(attempts=(make_attempt(finish=Finish.LENGTH),), outcomes=(make_outcome(value=0.0),))
+    assert [each.correct for each in logged(store, cut)] == [0.0]
+
+
+def test_statements_are_weighed_by_who_made_them(
+    store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    judged = make_outcome("a", 1.0, source=Source.JUDGE)
+    both = (replace(judged, decision_id="b"), make_outcome("b", 0.0, source=Source.HUMAN))
+    found = logged(store, make_record("a", outcomes=(judged,)), make_record("b", outcomes=both), make_record("c"))
+    assert [(each.correct, each.weight) for each in found] == [(1.0, 0.5), (0.0, 1.0), (None, 1.0)]
+
+
+def test_a_decision_under_observe_counts_for_the_route_that_answered(
+    store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    record = make_record(outcomes=(make_outcome(),))
+    observed = replace(record, decision=replace(record.decision, observed="full"))
+    assert [(each.route, each.correct) for each in logged(store, observed)] == [("small", 1.0)]
+
+
+def test_the_same_question_again_is_another_sample(store: Store, make_record: MakeRecord, moment: datetime) -> None:
+    asked = [
+        make_record(f"d{n}", said, created_at=moment + timedelta(minutes=n))
+        for n, said in enumerate(["3+4=", "3 + 4 =", " 3+4= ", "3+4="])
+    ]
+    assert [each.sample for each in logged(store, *asked)] == [0, 0, 1, 2]
+
+
+def test_since_is_the_first_moment_that_counts(store: Store, make_record: MakeRecord, moment: datetime) -> None:
+    made = [make_record(f"d{n}", str(n), created_at=moment + timedelta(hours=n)) for n in range(3)]
+    assert [each.text for each in logged(store, *made, since=moment + timedelta(hours=1))] == ["1", "2"]
+
+
+def test_what_is_learnt_from_is_the_callers_choice(store: Store, make_record: MakeRecord) -> None:
+    def turns(query: Query) -> str:
+        return f"{len(query.messages)} turn"
+
+    assert [each.text for each in logged(store, make_record(), text_of=turns)] == ["1 turn"]
+
+
+def test_vectors_of_another_encoder_are_left_out(store: Store, make_record: MakeRecord) -> None:
+    found = logged(store, make_record(), make_record("d2", "?", encoder="static-2"), encoder="static-2")
+    assert [(each.embedding is None, each.features is None) for each in found] == [(True, True), (False, False)]
+
+
+def test_without_texts_there_are_the_hash_and_the_vectors(
+    url: str, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    with open_store(StoreConfig(url=url, keep_text=False)) as store:
+        store.upgrade()
+        (found,) = logged(store, make_record(outcomes=(make_outcome(),)))
+    assert (found.text, found.answer) == (None, None)
+    assert (found.query_id, found.correct) == (text_hash("3+4="), 1.0)
+    assert found.embedding == (0.25, -1.0, 3.0)
+
+
+def test_every_page_is_read(store: Store, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_PAGE", 3)
+    assert len(logged(store, *[make_record(f"d{n}", str(n)) for n in range(9)])) == 9
