@@ -87,8 +87,8 @@ class Server(uvicorn.Server):
 class Parent:
     """The other end of standard input: the endpoints it sends, and whether it still lives."""
 
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
+    def __init__(self, gone: Callable[[], None], descriptor: int = 0) -> None:
+        self._gone, self._descriptor = gone, descriptor
         self._loop = asyncio.get_running_loop()
         self.endpoints: asyncio.Future[Mapping[str, Endpoint]] = self._loop.create_future()
         self.failed = False
@@ -99,7 +99,7 @@ class Parent:
         still waits at exit is a fatal error of the interpreter."""
         line = b""
         told = False
-        while piece := os.read(0, 65536):
+        while piece := os.read(self._descriptor, 65536):
             line = b"" if told else line + piece
             if not told and (b"\n" in line or len(line) > _LONGEST_LINE):
                 told = True

@@ -120,7 +120,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, KEY_VARIABLE: self.key, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, KEY_VARIABLE: self.key, "GGML_NO_BACKTRACE": "1"},
                 start_new_session=True,
             )
 

@@ -39,7 +39,7 @@ class Embedded:
 EMBEDDED: dict[str, Embedded] = {
     "digits": Embedded(
         parameters=0.001,
-        context=1024,
+        context=2048,
         threads=1,  # so small a model is slower with more
         missing="the file backends/models/digits/digits.gguf is missing: reinstall pointsman",
     ),

@@ -51,10 +51,11 @@ def model_file(name: str, config: ModelConfig) -> Path:
 
 
 class Supervisor:
-    """Starts, watches and stops the engines of one process. `home`: folder for logs and the state file."""
+    """Starts, watches and stops the engines of one process. `home`: folder for logs and the state file; shared: whether
+    other processes may use the engines (a server's, yes; those of a process that may end at any moment, no)."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, *, shared: bool = True) -> None:
+        self._home, self._shared = home, shared
         self._children: dict[str, Child] = {}
         self._lock = threading.RLock()
 
@@ -81,7 +82,8 @@ class Supervisor:
                     child.stop()
                 raise failed[0]
             self._children |= {child.name: child for child in fresh}
-            _write_state(self._home, self.endpoints())
+            if self._shared:
+                _write_state(self._home, self.endpoints())
             return self.endpoints()
 
     def endpoints(self) -> dict[str, Endpoint]:

@@ -5,7 +5,6 @@ Source: ggml-org/llama.cpp tools/server/README.md, and the behaviour of build 20
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,11 +14,10 @@ from ..domain import Call, Json
 from ..errors import BackendRejected
 from .exact import Exact, Guarded
 from .facts import Facts
+from .families import thinking_of
 from .markers import Markers
 from .openai import OpenAIEngine
 
-_SWITCH = re.compile(r"\b(enable_thinking|thinking|reasoning_effort)\b")
-_THINKS = re.compile(r"enable_thinking|reasoning_content|reasoning_effort|<think|\bthinking\b", re.IGNORECASE)
 _MARGIN = 16  # tokens: the generation prompt and what a prefix adds to a counted prompt
 
 
@@ -46,24 +44,26 @@ class LlamaCppEngine(OpenAIEngine):
         return tuple(Slot(row["id"], bool(row["is_processing"]), row.get("n_ctx", 0)) for row in rows)
 
     async def _learnt(self) -> Facts:
-        props = cast("Json", await self._transport.get("/props"))
+        props, config = cast("Json", await self._transport.get("/props")), self._config
         settings: Json = props.get("default_generation_settings") or {}
-        context = settings.get("n_ctx")
-        template = str(props.get("chat_template") or "")
         caps: Json = props.get("chat_template_caps") or {}
-        model = self._config.model or str(props.get("model_alias") or "")
-        model = model or next((info.id for info in await self.models()), self.name)
-        thinks = self._config.thinks if self._config.thinks is not None else bool(_THINKS.search(template))
         modalities: Json = props.get("modalities") or {}
+        model = config.model or str(props.get("model_alias") or "")
+        model = model or next((info.id for info in await self.models()), self.name)
+        # a template of the owner's own says more than the model's name
+        names = () if config.chat_template else (model, str(props.get("model_path") or ""))
+        shown = thinking_of(names, props.get("chat_template"))
+        thinks = shown.thinks if config.thinks is None else config.thinks
+        contexts = [found for found in (settings.get("n_ctx"), config.context) if found]
         return Facts(
             model,
-            min(context, self._config.context) if context and self._config.context else context,
+            min(contexts, default=None),
             thinks,
-            bool(_SWITCH.search(template)) if thinks else None,
+            shown.switchable if thinks else None,
             tools=caps.get("supports_tools"),
             images=modalities.get("vision"),
             marker=len(await self._prompts.tokens(model, Markers().end)),
-            continues="chat" if await self._keeps_prefixes(thinks=thinks) else "raw",
+            continues="chat" if await self._keeps_prefixes(thinks=thinks is not False) else "raw",
         )
 
     async def _keeps_prefixes(self, *, thinks: bool) -> bool:

@@ -22,6 +22,7 @@ from .engine import Event, Finished, Health, ModelInfo
 from .exact import Guarded
 from .exchange import Exchange
 from .facts import Facts, listed_models
+from .families import thinking_of
 from .prompts import Prompts
 from .transport import Target, Transport
 
@@ -121,8 +122,10 @@ class OpenAIEngine:
             if not models:
                 raise BackendUnavailable("lists no model: set `model`", backend=self._name)
             model, context = models[0].id, context or models[0].context
-        switchable = self._dialect.switch_off is not None or None
-        return Facts(model, context, config.thinks, switchable, continues=self._dialect.continues)
+        named = thinking_of((model,))
+        thinks = named.thinks if config.thinks is None else config.thinks
+        switchable = named.switchable if self._dialect.switch_off is not None else None
+        return Facts(model, context, thinks, switchable, continues=self._dialect.continues)
 
     async def _planned(self, call: Call) -> _Plan:
         """What is needed before the call itself, within its deadline."""

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import logit, sigmoid
+from .calibration import sigmoid
 from .features import characters
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -26,6 +26,9 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 REACH = 8.0
 """Standard deviations from the training data beyond which a feature counts no further."""
+
+MAX_LOGIT_VARIANCE = 25.0
+"""Bound on the variance of a logit: beyond it a probability is as unknown as it can be."""
 
 MAX_LOG_VARIANCE = 4.0
 """Bound on the variance of log tokens: beyond it the standard error says "unknown" anyway."""
@@ -95,26 +98,28 @@ class Estimator:
         r = len(self.routes)
         row = design(features, embeddings, self.feature_mean, self.feature_scale, self.embedding_mean, self.projection)
         out = row @ self.product
-        scores, log_tokens = out[:, :r].astype(np.float64), out[:, r : 2 * r].astype(np.float64)
+        scores = out[:, : 2 * r].astype(np.float64)
         spread = out[:, 2 * r :].reshape(len(out), 2 * r, -1)
         variance = np.einsum("nrp,nrp->nr", spread, spread).astype(np.float64)
-        p, p_se = self._correctness(scores, variance[:, :r])
-        tokens, tokens_se = self._tokens(log_tokens, variance[:, r:])
-        inputs = self.input_base + self.input_per_character * characters(features)[:, None]
+        p, p_se = self._correctness(scores[:, :r], variance[:, :r])
+        tokens, tokens_se = self._tokens(scores[:, r:], variance[:, r:])
+        inputs = characters(features)[:, None] * self.input_per_character + self.input_base
         return Prediction(p, p_se, inputs, tokens, tokens_se)
 
     def _correctness(self, scores: Doubles, variance: Doubles) -> tuple[Doubles, Doubles]:
         """Calibrated probability and its standard error: the spread of sigmoid(x) for normal x, by quadrature."""
         p = sigmoid(self.slope * moderated(scores, variance) + self.offset)
-        p = np.clip(p, self.p_least, 1 - self.p_least)
-        sd = np.sqrt(np.maximum(self.slope, 1.0) ** 2 * variance + self.level_variance)
-        draws = sigmoid(logit(p)[..., None] + sd[..., None] * _NODES)
+        p = np.minimum(np.maximum(p, self.p_least), 1.0 - self.p_least)
+        steep = np.maximum(self.slope, 1.0)
+        sd = np.sqrt(np.minimum(steep * steep * variance + self.level_variance, MAX_LOGIT_VARIANCE))
+        draws = 1.0 / (1.0 + (1.0 / p - 1.0)[..., None] * np.exp(sd[..., None] * _NODES))
         mean = draws @ _SHARES
-        return p, np.sqrt(((draws - mean[..., None]) ** 2) @ _SHARES)
+        return p, np.sqrt(np.maximum((draws * draws) @ _SHARES - mean * mean, 0.0))
 
     def _tokens(self, log_tokens: Doubles, variance: Doubles) -> tuple[Doubles, Doubles]:
         """Expected output tokens within the range seen in training, and the standard error (log-normal)."""
-        tokens = np.clip(np.exp(np.minimum(log_tokens, 50.0)), self.tokens_least, self.tokens_most)
+        tokens = np.exp(np.minimum(log_tokens, 50.0))
+        tokens = np.minimum(np.maximum(tokens, self.tokens_least), self.tokens_most)
         spread = np.sqrt(np.expm1(np.minimum(variance + self.tokens_level_variance, MAX_LOG_VARIANCE)))
         return tokens, tokens * spread
 
@@ -155,7 +160,9 @@ def design(
     projection: Floats,
 ) -> Floats:
     """Rows of the linear model: 1, standardised features (within REACH), projected embedding; (n, 1 + f + k)."""
-    standardised = np.clip((features - feature_mean) / feature_scale, -REACH, REACH)
-    projected = (embeddings - embedding_mean) @ projection
-    ones = np.ones((len(features), 1), dtype=np.float32)
-    return np.concatenate([ones, standardised, projected], axis=1, dtype=np.float32)
+    wide = 1 + features.shape[1]
+    rows = np.ones((len(features), wide + projection.shape[1]), dtype=np.float32)
+    standardised = np.divide(features - feature_mean, feature_scale, out=rows[:, 1:wide])
+    np.minimum(np.maximum(standardised, -REACH, out=standardised), REACH, out=standardised)
+    np.matmul(embeddings - embedding_mean, projection, out=rows[:, wide:])
+    return rows

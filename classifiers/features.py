@@ -4,7 +4,7 @@ All features are counts on a log scale, shares in [0, 1], or flags; so they are 
 work is bounded too: of a long text only its head and tail are read (its length is still known).
 
 The chain features exist because bare arithmetic (`3+4*2-7`) is where length alone decides which route is right: the
-number of operators enters linearly, with two hinges, and only where the text is nothing but a chain.
+number of operators enters linearly, with three hinges, and only where the text is nothing but a chain.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ FEATURES: tuple[str, ...] = (
     "chain_length",
     "chain_over_2",
     "chain_over_4",
+    "chain_over_6",
     "log_brackets",
     "log_code_marks",
     "log_formula_marks",
@@ -193,15 +194,15 @@ def _count_lists(words: Sequence[str]) -> list[int]:
     return counts
 
 
-def _chain_features(seen: str, whole: bool) -> tuple[float, float, float, float, float]:
-    """(log operators of the longest chain, nothing but a chain, its operators over 8, those over 2 and over 4).
+def _chain_features(seen: str, whole: bool) -> tuple[float, ...]:
+    """(log operators of the longest chain, nothing but a chain, its operators over 8, those over 2, over 4, over 6).
 
-    The last three are 0 unless the text is a bare chain, and at most 4: a chain of 32 operators and more counts as 32.
+    The last four are 0 unless the text is a bare chain, and at most 4: a chain of 32 operators and more counts as 32.
     """
     longest = max((len(_NUMBERS.findall(chain)) - 1 for chain in _CHAIN.findall(seen)), default=0)
     compact = "".join(seen.split()) if whole else ""
     if not _BARE_CHAIN.fullmatch(compact):
-        return log1p(longest), 0.0, 0.0, 0.0, 0.0
+        return log1p(longest), 0.0, 0.0, 0.0, 0.0, 0.0
     operators = len(_NUMBERS.findall(compact)) - 1
-    over_2, over_4 = max(operators - 2, 0), max(operators - 4, 0)
-    return log1p(max(longest, operators)), 1.0, min(operators, 32) / 8, min(over_2, 32) / 8, min(over_4, 32) / 8
+    lengths = (min(max(operators - start, 0), 32) / 8 for start in (0, 2, 4, 6))
+    return log1p(max(longest, operators)), 1.0, *lengths

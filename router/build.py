@@ -36,7 +36,9 @@ def present_models(settings: Settings) -> tuple[dict[str, ModelConfig], dict[str
     return {name: model for name, model in settings.models.items() if name not in missing}, missing
 
 
-def build_routes(settings: Settings, models: Mapping[str, ModelConfig], modes: Mapping[str, Mode]) -> tuple[Route, ...]:
+def build_routes(
+    settings: Settings, models: Mapping[str, ModelConfig], modes: Mapping[str, Mode] | None = None
+) -> tuple[Route, ...]:
     """The routes of the models that are there, cheapest first. Raises ConfigError (prices, modes, no route at all)."""
     wanted = {name: r for name, r in settings.routes.items() if r.model in models}
     for name in models:
@@ -56,7 +58,7 @@ def dearness(route: Route) -> tuple[float, float]:
     return route.price.output, budget
 
 
-def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, modes: Mapping[str, Mode]) -> Route:
+def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, modes: Mapping[str, Mode] | None) -> Route:
     try:
         thinks = mode(config.mode, modes).think
     except BadRequest as error:

@@ -17,7 +17,7 @@ from ..backends import EnginesConfig, ModelConfig
 from ..domain import Json, Objective, ObjectiveKind, Tier
 from ..errors import ConfigError
 from ..store import StoreConfig
-from .origins import Origins, leaves, overlay
+from .origins import Origins, leaves, overlay, replace_origin
 from .yaml_file import read_yaml
 
 ENV_PREFIX = "POINTSMAN_"
@@ -126,12 +126,19 @@ def load(
     path: a YAML file; None: `POINTSMAN_CONFIG`, else the shipped default. Raises ConfigError with file, line, field."""
     if path is None and (named := environ.get(f"{ENV_PREFIX}CONFIG")):
         path = Path(named)
-    values, lines = read_yaml(path or DEFAULT_CONFIG)
+    read, lines = read_yaml(path or DEFAULT_CONFIG)
+    values = _spelled_out(read)
     origins: Origins = {field: f"{path or 'default.yaml'}:{line}" for field, line in lines.items()}
-    for name, layer in (("environment", _environment(environ)), ("command line", overrides or {})):
+    if isinstance(read.get("store"), str):
+        origins["store", "url"] = origins["store",]
+    for name, given in (("environment", _environment(environ)), ("command line", overrides or {})):
+        layer = _spelled_out(given)
+        if "objective" in layer:  # one of three: another kind replaces it
+            values.pop("objective", None)
+            replace_origin(origins, ("objective",), name)
         overlay(values, layer)
         for field in leaves(layer):
-            origins[field] = _variable(field) if name == "environment" else name
+            replace_origin(origins, field, _variable(field, environ) if name == "environment" else name)
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -140,10 +147,21 @@ def load(
     return settings, origins
 
 
+class _Variables(EnvSettingsSource):
+    """Sections are given as JSON, or as a text that the section understands: `POINTSMAN_STORE` is a URL."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """The value of the JSON; the text itself where it is none, for validation to judge."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 def _environment(environ: Mapping[str, str]) -> Json:
     """The settings among the environment's variables, nested."""
     names = {name for name in environ if name.startswith(ENV_PREFIX)}
-    source = EnvSettingsSource(Settings, env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+    source = _Variables(Settings, env_prefix=ENV_PREFIX, env_nested_delimiter="__")
     source.env_vars = {name.lower(): environ[name] for name in names}
     try:
         return source()
@@ -151,8 +169,16 @@ def _environment(environ: Mapping[str, str]) -> Json:
         raise ConfigError(f"an environment variable cannot be read: {error}", where="environment") from error
 
 
-def _variable(field: tuple[str, ...]) -> str:
-    return ENV_PREFIX + "__".join(field).upper()
+def _spelled_out(layer: Json) -> Json:
+    """The layer with the store as a section: its URL alone is short for that, and must not undo the section's rest."""
+    store = layer.get("store")
+    return {**layer, "store": {"url": store}} if isinstance(store, str) else layer
+
+
+def _variable(field: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    """The variable that a setting came from: its own, or that of a section given as JSON."""
+    names = [ENV_PREFIX + "__".join(field[:n]).upper() for n in range(len(field), 0, -1)]
+    return next((name for name in names if name in environ), names[0])
 
 
 def _config_error(error: ValidationError, origins: Origins, path: Path | None) -> ConfigError:

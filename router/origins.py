@@ -27,3 +27,10 @@ def overlay(under: dict[str, Any], over: Mapping[str, Any]) -> None:
             overlay(cast(dict[str, Any], below), cast(Mapping[str, Any], value))
         else:
             under[key] = value
+
+
+def replace_origin(origins: Origins, field: tuple[str, ...], origin: str) -> None:
+    """A value given anew: what stood below it, where it was a section before, is gone with its origins."""
+    for below in [other for other in origins if other[: len(field)] == field]:
+        del origins[below]
+    origins[field] = origin

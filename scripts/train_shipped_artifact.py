@@ -30,7 +30,8 @@ TABLE = HERE / "shipped_artifact.jsonl"
 SHIPPED = HERE.parent / "classifiers" / "models" / "shipped"
 LENGTHS = tuple(range(1, 9))
 N_CHAINS, N_OPEN = 480, 256
-MAX_TOKENS = 128  # of an answer to open text, and of digits' attempts at it
+MAX_TOKENS = 96  # of an answer to open text, and of the attempts of digits at it
+MAX_CHAIN_TOKENS = 8  # of the attempts of chat at a chain: it is told right or wrong by then
 SEED = 20
 CONVENTION = (
     "On open text the route chat counts as right and the digits routes as wrong by convention: "
@@ -46,7 +47,8 @@ async def gather(router: Router) -> list[dict[str, Any]]:
     gate = asyncio.Semaphore(4)
 
     async def one(i: int, prompt: str, question: Question | None, route: str) -> dict[str, Any]:
-        query = Query(messages=({"role": "user", "content": prompt},), max_tokens=MAX_TOKENS)
+        limit = MAX_CHAIN_TOKENS if question is not None and route == "chat" else MAX_TOKENS
+        query = Query(messages=({"role": "user", "content": prompt},), max_tokens=limit)
         async with gate:
             _, answered = await collect(router.run(query, Wish(route=route)))
         attempt = answered.attempts[-1]

@@ -159,7 +159,7 @@ def _make_folder(url: URL, name: str) -> None:
         return
     folder = Path(file.removeprefix("file:")).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people asked is nobody else's
     except OSError as error:
         raise StoreError(f"{name} cannot be opened: the folder {folder} cannot be made ({error.strerror}).") from error
 

@@ -133,7 +133,7 @@ class WriteQueue:
                 self._closed_at = time.monotonic() + timeout_s
             self._changed.notify_all()
             thread = self._thread
-        if thread is not None:
+        if thread is not None and thread is not threading.current_thread():  # where it is forgotten in the thread
             thread.join(timeout_s)
         with self._changed:
             lost, self._depth = self._depth, 0
@@ -197,26 +197,25 @@ class WriteQueue:
 
     def done(self, batch: Sequence[Entry], lost: int) -> None:
         """For the thread: takes a batch out, `lost` items of which came to nothing; what came meanwhile stays."""
+        items = sum(entry.items for entry in batch)
         with self._changed:
-            if self._failing is not None:
-                logger.warning("The store can be written again.")
-                self._failing = None
-            if self._abandoned:
-                return
-            items = sum(entry.items for entry in batch)
-            for entry in batch:
-                self._take_out(entry)
-            self._depth -= items
-            self._written += items - lost
-            self._dropped += lost
-            self._changed.notify_all()
+            recovered, self._failing = self._failing is not None, None
+            if not self._abandoned:
+                for entry in batch:
+                    self._take_out(entry)
+                self._depth -= items
+                self._written += items - lost
+                self._dropped += lost
+                self._changed.notify_all()
+        if recovered:
+            logger.warning("The store can be written again.")
 
     def failed(self, error: StoreError) -> None:
         """For the thread: notes what is wrong with the database."""
         with self._changed:
-            if self._failing is None:
-                logger.warning("The store cannot be written, records wait in memory: %s", error)
-            self._failing = str(error)
+            first, self._failing = self._failing is None, str(error)
+        if first:  # not at every try
+            logger.warning("The store cannot be written, records wait in memory: %s", error)
 
     def report_dropped(self) -> None:
         """Logs how much was dropped since this was called last."""

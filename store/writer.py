@@ -59,6 +59,7 @@ class Writer:
             queue.failed(error)
             return min(LONGEST_PAUSE_S, pause * 2) if pause else FIRST_PAUSE_S
         except Exception:
+            # Once a batch, with its place in the code; each record is named below. Nobody else could handle it here.
             logger.exception("A batch of records could not be prepared; trying them one by one.")
             return self._try_singly(queue, batch)
         queue.done(batch, lost)
@@ -73,13 +74,15 @@ class Writer:
                 if not refused(error):
                     queue.failed(error)
                     return FIRST_PAUSE_S
-                logger.warning("The database refused the record of decision %s: %s", entry.decision_id, error)
-                lost = entry.items
-            except Exception:
-                logger.exception("The record of decision %s cannot be written.", entry.decision_id)
-                lost = entry.items
+                lost = self._refused(entry, error)
+            except Exception as error:  # noqa: BLE001 - logged with its place when the batch failed
+                lost = self._refused(entry, error)
             queue.done([entry], lost)
         return 0.0
+
+    def _refused(self, entry: Entry, error: Exception) -> int:
+        logger.warning("The record of decision %s cannot be written: %r", entry.decision_id, error)
+        return entry.items
 
     def _do_chore(self, chore: Callable[[], bool]) -> None:
         more = False

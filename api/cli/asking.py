@@ -174,13 +174,19 @@ def feedback(
     key: Annotated[str | None, typer.Option(metavar="KEY", help="Idempotency key: the same one is taken once.")] = None,
 ) -> None:
     """Say how a decision turned out: what is right and what it costs is what `pointsman retrain` learns from."""
-    from ...router.feedback import outcome
+    from ...store import parse_outcome
 
     said = [(m, v) for m, v in (("correct", correct), ("score", score), ("verdict", verdict)) if v is not None]
     if len(said) != 1:
         raise BadRequest("Say one of --correct, --wrong, --score X and --verdict WORD.")
     [(metric, value)] = said
-    stated = outcome(decision, value, metric=metric, source=source, idempotency_key=key)
+    stated = parse_outcome(
+        decision_id=decision,
+        value=float(value) if metric != "verdict" else value,
+        metric=metric,
+        source=source,
+        idempotency_key=key,
+    )
     with where.opened_store() as store:
         receipt = store.put_outcome(stated)
         if not store.flush() or store.stats().dropped:

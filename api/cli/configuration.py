@@ -29,10 +29,9 @@ def config(where: Where) -> None:
     found, origins = where.load()
     server, served = load_server(found.server, origins)
     screen = out()
-    for value, origin in lines(effective(found, server), {**origins, **served}):
-        screen.print(f"{value:<{_COLUMN}}", end=" " if origin else "\n", markup=False, soft_wrap=True)
-        if origin:
-            screen.print(f"# {origin}", style="dim", markup=False, soft_wrap=True)
+    for value, whence in lines(effective(found, server), {**origins, **served}):
+        screen.print(f"{value:<{_COLUMN}} " if whence else value, end="", markup=False, soft_wrap=True)
+        screen.print(f"# {whence}" if whence else "", style="dim", markup=False, soft_wrap=True)
 
 
 def effective(found: Settings, server: ServerConfig) -> Json:
@@ -57,20 +56,25 @@ def hide(value: Any, name: str = "") -> Any:
 
 
 def lines(tree: Mapping[str, Any], origins: Origins) -> Iterator[tuple[str, str]]:
-    """The tree as lines of YAML, and beside each value where it came from ("" beside a section's own name)."""
+    """The tree as lines of YAML, and beside each value where it came from ("" beside a section's own name). Settings
+    that are absent, by default and not by anybody's word, are left out."""
     for path, value in _walk(tree, ()):
         indent, name = "  " * (len(path) - 1), _scalar(path[-1])
         if isinstance(value, Mapping) and value:
             yield f"{indent}{name}:", ""
-        else:
+        elif value is not None or path in origins:
             yield f"{indent}{name}: {_scalar(value)}", origin(path, origins)
 
 
 def origin(path: tuple[str, ...], origins: Origins) -> str:
-    """Where a value came from: its own origin, or that of the setting above that held it; else the default."""
+    """Where a value came from: its own origin, or that of the setting above that was given whole; else the default."""
     for n in range(len(path), 0, -1):
-        if (found := origins.get(path[:n])) is not None:
+        above = path[:n]
+        if (found := origins.get(above)) is None:
+            continue
+        if n == len(path) or not any(other[:n] == above and len(other) > n for other in origins):
             return found
+        return "default"  # the section was given, this setting of it was not
     return "default"
 
 

@@ -97,7 +97,7 @@ def _source(
     if data:
         return from_tables(data, constellation, wanted)
     aim = Aim(standing.routes, wanted, standing.safe_route)
-    return from_store(router.store, aim, router.decider.embedder.hash, since)
+    return from_store(router.store, aim, router.decider.embedder.content_hash, since)
 
 
 def _conclude(released: Released, *, tables: bool, noted: str) -> None:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import BadRequest, StoreError
+from ...errors import StoreError
 from .options import Where, located
 from .screen import err, out
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ...backends import Endpoint
+    from ...domain import Json
     from ...router.config import Settings
     from .worker_process import Worker
 
@@ -30,7 +31,6 @@ BACK_OFF_S = (0.5, 30.0)
 """First and longest pause before a worker that died is started again; it doubles."""
 STEADY_S = 60.0
 """A worker that lived for so long begins with the first pause again."""
-LEVELS = ("debug", "info", "warning", "error")
 
 
 class _Told(BaseException):
@@ -49,20 +49,21 @@ def serve(
         str | None,
         typer.Option(metavar="URL", help="Stand in front of this server (key: POINTSMAN_UPSTREAM_API_KEY)."),
     ] = None,
-    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning, error. Also POINTSMAN_LOG_LEVEL.")
+    ] = None,
 ) -> None:
     """Serve the OpenAI API, each query answered by the route that should. Ctrl-C stops it and all that it started."""
-    if log_level is not None and log_level.lower() not in LEVELS:
-        raise BadRequest(f"--log-level is {log_level!r}; allowed: {', '.join(LEVELS)}.")
     before = {number: signal.signal(number, _tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    server = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    given = {"host": host, "port": port, "log_level": log_level}
+    server = {name: value for name, value in given.items() if value is not None}
     try:
         notes: tuple[str, ...] = ()
         if upstream is not None:
             from .upstream import configured
 
             where, notes = configured(where, upstream)
-        _serve(where, server, log_level, notes)
+        _serve(where, server, notes)
     except _Told:
         return
     finally:
@@ -74,16 +75,16 @@ def _tell(number: int, _: FrameType | None) -> None:
     raise _Told(number)
 
 
-def _serve(where: Where, server: Mapping[str, Any], log_level: str | None, notes: tuple[str, ...]) -> None:
+def _serve(where: Where, server: Json, notes: tuple[str, ...]) -> None:
     """Start everything, say that it is there, watch over it, stop it at the end. Ends by an error or by `_Told`."""
     from ..config import load_server
     from .listening import listen, reachable
     from .worker_process import Orders, Worker
 
     settings, origins = where.load()
-    config, _ = load_server(settings.server, origins, dict(server))
+    config, _ = load_server(settings.server, origins, server)
     with listen(config.host, config.port) as listening, ExitStack() as exits:
-        worker = Worker(listening, Orders(where.config, where.overrides, server, log_level))
+        worker = Worker(listening, Orders(where.config, where.overrides, server))
         exits.callback(worker.stop, 0.0)
         worker.start()
         try:
@@ -106,12 +107,12 @@ def _start(
     exits: ExitStack,
 ) -> Mapping[str, Endpoint]:
     """Bring up the engines and the store's tables while the worker starts; say what there is when all is ready."""
-    from ...backends import Supervisor
+    from ...backends import Supervisor, load_modes
     from ...router.build import build_routes, launched, present_models
     from .banner import Setup, show
 
     models, missing = present_models(settings)
-    routes = build_routes(settings, models)
+    routes = build_routes(settings, models, load_modes(settings.modes))
     supervisor = Supervisor(settings.home)
     with ThreadPoolExecutor(1, "pointsman-tables") as threads:
         tables = threads.submit(_upgrade, settings)

@@ -31,7 +31,6 @@ class Orders:
     config: Path | None
     settings: Json
     server: Json
-    log_level: str | None = None
 
     def arguments(self, descriptor: int) -> list[str]:
         """The worker's command line. -P keeps the working folder's modules out of it."""
@@ -47,8 +46,6 @@ class Orders:
         if store := self.settings.get("store"):
             told.pop("POINTSMAN_STORE__URL", None)
             told["POINTSMAN_STORE"] = str(store)
-        if self.log_level:
-            told["POINTSMAN_LOG_LEVEL"] = self.log_level
         return told
 
 

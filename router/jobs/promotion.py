@@ -16,13 +16,16 @@ from .evaluation.figures import interval
 from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices
 
 MIN_SUPPORT = 0.5
-"""Share of the differing choices whose outcomes must have been seen."""
+"""Share of the differing choices whose outcomes must have been seen..."""
+MIN_SEEN = 20
+"""...and how many they must be: with fewer the bootstrap's interval is too narrow to rest on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """New against serving. gain: mean of `error_price * correct - cost` new less serving, in currency a query, with its
-    95 % interval; differ: share of queries decided differently; support: share of those seen on both sides."""
+    95 % interval; differ: share of queries decided differently; seen: how many of those were seen on both sides, and
+    support: which share of them."""
 
     serving: str
     n: int
@@ -31,6 +34,7 @@ class Comparison:
     low: float
     high: float
     differ: float
+    seen: int
     support: float
     accuracy_gain: float
     cost_change: float
@@ -38,7 +42,7 @@ class Comparison:
     @property
     def better(self) -> bool:
         """Whether the lower bound is above zero and rests on what was seen."""
-        return bool(self.low > 0 and self.support >= MIN_SUPPORT)
+        return bool(self.low > 0 and self.support >= MIN_SUPPORT and self.seen >= MIN_SEEN)
 
     def as_json(self) -> Json:
         """All figures by name, and the sentence."""
@@ -85,6 +89,7 @@ def compare(new: Recorded, new_plan: Plan | None, aim: Aim, served: Served | Non
         low=low,
         high=high,
         differ=float(differ.mean()) if len(rows) else 0.0,
+        seen=int(both.sum()),
         support=float(both.sum() / max(1, differ.sum())),
         accuracy_gain=float(np.where(differ, correct_new - correct_old, 0.0).mean()) if len(rows) else 0.0,
         cost_change=float(np.where(differ, cost_new - cost_old, 0.0).mean()) if len(rows) else 0.0,

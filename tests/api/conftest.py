@@ -27,7 +27,6 @@ from pointsman.backends import Endpoint, Supervisor
 from pointsman.router import Router
 
 PATIENCE_S = 20.0
-FULL = {"digits": "full", "smollm2": "chat"}
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
@@ -74,7 +73,7 @@ class Proxy:
 
     def ask(self, content: str = "3+4*2", model: str = "auto", **fields: Any) -> httpx.Response:
         """One chat completion, not streamed unless asked for."""
-        body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 40, **fields}
+        body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 24, **fields}
         return self.http.post("/v1/chat/completions", json=body)
 
     def post(self, path: str, body: Any) -> httpx.Response:

@@ -10,6 +10,7 @@ import pytest
 
 from pointsman.api.responses import ChatCompletion
 
+LIMIT = 24
 QUESTION = [{"role": "user", "content": "3+4*2"}]
 NAMES = {  # what is asked for -> route, model, mode and budget of the answer (None: the router chooses)
     "auto": None,
@@ -26,7 +27,7 @@ NAMES = {  # what is asked for -> route, model, mode and budget of the answer (N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_kind_of_name_is_answered_by_what_it_says(client: openai.OpenAI, name: str) -> None:
-    raw = client.chat.completions.with_raw_response.create(model=name, messages=QUESTION, max_tokens=60)
+    raw = client.chat.completions.with_raw_response.create(model=name, messages=QUESTION, max_tokens=LIMIT)
     told, answer = raw.headers, raw.parse()
     got = tuple(told[f"x-pointsman-{what}"] for what in ("route", "mode", "thinking-budget"))
     if (wanted := NAMES[name]) is not None:
@@ -41,7 +42,7 @@ def test_every_kind_of_name_is_answered_by_what_it_says(client: openai.OpenAI, n
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stream_comes_to_the_same_as_a_whole_answer(client: openai.OpenAI, name: str) -> None:
     """Greedy and seeded: the same text, thought, usage, end and headers, whichever way it is sent."""
-    asked: dict[str, Any] = {"model": name, "messages": QUESTION, "max_tokens": 60, "temperature": 0, "seed": 1}
+    asked: dict[str, Any] = {"model": name, "messages": QUESTION, "max_tokens": LIMIT, "temperature": 0, "seed": 1}
     raw = client.chat.completions.with_raw_response.create(**asked)
     whole = raw.parse()
     with client.chat.completions.with_streaming_response.create(
@@ -75,7 +76,7 @@ def test_a_stream_says_usage_only_when_asked(client: openai.OpenAI) -> None:
 
 
 def test_usage_adds_up_and_thought_is_part_of_the_completion(client: openai.OpenAI) -> None:
-    usage = client.chat.completions.create(model="full", messages=QUESTION, max_tokens=60).usage
+    usage = client.chat.completions.create(model="full", messages=QUESTION, max_tokens=LIMIT).usage
     assert usage is not None
     assert usage.prompt_tokens > 0
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
@@ -96,7 +97,7 @@ def test_a_budget_is_kept_and_the_answer_is_never_empty(client: openai.OpenAI, b
 
 @pytest.mark.parametrize("name", ["digits", "digits(17)", "digits(off)"])
 def test_thought_and_its_marks_never_reach_the_answer(client: openai.OpenAI, name: str) -> None:
-    message = client.chat.completions.create(model=name, messages=QUESTION, max_tokens=60).choices[0].message
+    message = client.chat.completions.create(model=name, messages=QUESTION, max_tokens=LIMIT).choices[0].message
     content, thought = message.content or "", getattr(message, "reasoning_content", None)
     assert "think>" not in content
     assert bool(thought) == (name != "digits(off)")

@@ -22,7 +22,7 @@ def test_every_name_is_listed_with_what_stands_behind_it(client: openai.OpenAI, 
         "direct",
         0,
     )
-    assert facts["full"]["context"] == 1024
+    assert facts["full"]["context"] == proxy.router.settings.models["digits"].context
     assert client.models.retrieve("auto:full").id == "auto:full"
 
 

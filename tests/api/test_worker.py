@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pointsman.api.worker import main, read_endpoints
+from pointsman.api.worker import Parent, main, read_endpoints
 from pointsman.backends import Endpoint
 from pointsman.errors import ConfigError
 from pointsman.store import StoreConfig, open_store
@@ -151,12 +153,32 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(
     assert record.exc_info is None
 
 
-def test_a_line_that_cannot_be_read_ends_it(start: Callable[..., Worker]) -> None:
-    worker = start()
-    worker.tell(b"hello\n")
-    assert worker.ended() == 2
-    assert worker.process.stderr is not None
-    assert b"standard input" in worker.process.stderr.read()
+async def test_the_parents_line_is_taken_in_pieces_and_its_leaving_is_seen() -> None:
+    """However the line comes, what follows it is ignored, and the end of the pipe is told once."""
+    reading, writing = os.pipe()
+    gone = asyncio.Event()
+    parent = Parent(gone.set, reading)
+    for piece in (b'{"digits": {"url": "http://127.0.0.1:1/v1"', b', "api_key": "k"}}\n{"digits"', b": 5}\n"):
+        os.write(writing, piece)
+    async with asyncio.timeout(10):
+        assert await parent.endpoints == {"digits": Endpoint("http://127.0.0.1:1/v1", "k")}
+        assert not gone.is_set()
+        os.close(writing)
+        await gone.wait()
+    os.close(reading)
+    assert not parent.failed
+
+
+async def test_a_line_that_cannot_be_read_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+    reading, writing = os.pipe()
+    gone = asyncio.Event()
+    parent = Parent(gone.set, reading)
+    os.write(writing, b"hello\n")
+    async with asyncio.timeout(10):
+        await gone.wait()
+    assert parent.failed
+    assert "standard input" in caplog.text
+    os.close(writing)
 
 
 def test_the_parents_line_is_read_as_endpoints() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.backends import Discovered, ModelInfo
+from pointsman.backends import Discovered, ModelInfo, load_modes
 from pointsman.domain import Capabilities
 from pointsman.errors import BadRequest
 from pointsman.router.build import build_routes
@@ -35,7 +35,7 @@ def discovered(
 def routes(found: Discovered) -> dict[str, Any]:
     """The routes of the arranged configuration, built as a router builds them, cheapest first."""
     made = Settings(**arrange(found).settings)
-    return {route.name: route for route in build_routes(made, made.models)}
+    return {route.name: route for route in build_routes(made, made.models, load_modes({}))}
 
 
 def test_a_model_that_thinks_and_can_be_told_not_to_gives_three_routes() -> None:
@@ -139,7 +139,7 @@ def test_any_server_gives_a_configuration_that_holds(models: list[Any], dialect:
     made = arrange(found).settings
     assert sorted(m["model"] for m in made["models"].values()) == sorted(name for name, _, _ in models)
     parsed = Settings(**made)
-    built = build_routes(parsed, parsed.models)
+    built = build_routes(parsed, parsed.models, load_modes({}))
     assert {route.model for route in built} == set(made["models"])
     for route in built:
         assert route.name not in made["models"] or route.model == route.name

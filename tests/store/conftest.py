@@ -4,9 +4,10 @@ separated), where each test gets a PostgreSQL schema of its own."""
 from __future__ import annotations
 
 import os
+import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,8 +33,11 @@ from pointsman.domain import (
     Tier,
     Usage,
 )
-from pointsman.store import Record, Store, StoreConfig, open_store, schema
+from pointsman.store import Record, Store, StoreConfig, ledger, open_store, schema
 from pointsman.store.database import Database
+from pointsman.store.queue import WriteQueue
+from pointsman.store.records import Entry
+from pointsman.store.writer import Writer
 
 OTHER_URLS = [url for url in os.environ.get("POINTSMAN_TEST_STORE_URLS", "").split(",") if url.strip()]
 MOMENT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -150,25 +154,76 @@ def outcome(decision_id: str = "d1", value: Any = 1.0, minutes: int = 0, **chang
     return replace(plain, **changes)
 
 
+class Gate:
+    """A real writing that can be held up: before it, or after its commit; and made to fail on either side."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.entered, self.go = threading.Event(), threading.Event()
+        self.go.set()
+        self.before: list[Exception] = []
+        self.after: list[Exception] = []
+        self.batches: list[list[str]] = []
+
+    def __call__(self, entries: Sequence[Entry], again: bool) -> int:
+        self.batches.append([entry.decision_id for entry in entries])
+        self.entered.set()
+        assert self.go.wait(20)
+        if self.before:
+            raise self.before.pop(0)
+        with self.database.writing() as connection:
+            lost = ledger.write(connection, entries, keep_text=True, again=again)
+        if self.after:
+            raise self.after.pop(0)
+        return lost
+
+    def count(self, table: str = "decisions") -> int:
+        with self.database.reading() as connection:
+            return connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+
+
 @pytest.fixture
+def gate(database: Database) -> Gate:
+    """A writing that can be held up and made to fail."""
+    return Gate(database)
+
+
+@pytest.fixture
+def queue_on() -> Callable[..., AbstractContextManager[WriteQueue]]:
+    """`with queue_on(gate, capacity=…) as queue`: a queue that writes through the gate, closed at the end."""
+
+    @contextmanager
+    def opened(gate: Gate, **changes: int) -> Iterator[WriteQueue]:
+        bounds = {"capacity": 1000, "most_bytes": 10**9} | changes
+        queue = WriteQueue(run=Writer(gate).run, **bounds)
+        try:
+            yield queue
+        finally:
+            gate.go.set()
+            queue.close(10)
+
+    return opened
+
+
+@pytest.fixture(scope="session")
 def make_record() -> Callable[..., Record]:
     """`make_record(decision_id, said, **changes)`: a plausible record."""
     return record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_attempt() -> Callable[..., Attempt]:
     """`make_attempt(**changes)`: a plausible answered attempt."""
     return attempt
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_outcome() -> Callable[..., Outcome]:
     """`make_outcome(decision_id, value, minutes, **changes)`: a user's statement, `minutes` after the decision."""
     return outcome
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def moment() -> datetime:
     """When the decisions of `make_record` were made."""
     return MOMENT

@@ -257,7 +257,7 @@ from datetime import UTC, datetime
 from pointsman.store import StoreConfig, open_store
 with open_store(StoreConfig(url=sys.argv[1])) as store:
     print("ready", flush=True)
-    for turn in range(20):
+    for turn in range(10):
         seen = sum(1 for _ in store.observations())
         store.register(f"a{turn}", "path", {"seen": seen}, datetime.now(UTC))
         store.promote(f"a{turn}")
@@ -280,7 +280,7 @@ with open_store(StoreConfig(url=sys.argv[1])) as store:
     assert sqlite_store.flush(20)
     serving = sqlite_store.serving()
     assert serving is not None
-    assert serving.id == "a19"
+    assert serving.id == "a9"
     assert len(list(sqlite_store.records())) == number + 1
     assert sqlite_store.stats().dropped == 0
 

@@ -1,77 +1,33 @@
-"""The queue and its thread: nothing waits for the database, nothing is lost silently, nothing is written twice."""
+"""The queue: nothing waits for the database, nothing is lost silently, nothing is written twice."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
-from sqlalchemy import text
 
 from pointsman.domain import Outcome, Query
 from pointsman.errors import StoreError
-from pointsman.store import Receipt, Record, Store, ledger
-from pointsman.store.database import Database
+from pointsman.store import Receipt, Record, Store, StoreConfig, ledger, open_store
 from pointsman.store.queue import BATCH, WriteQueue
-from pointsman.store.records import Entry
-from pointsman.store.writer import Writer
 
-MakeRecord = Callable[..., Record]
-MakeOutcome = Callable[..., Outcome]
-
-
-class Gate:
-    """A real writing that can be held up: before it, or after its commit; and made to fail on either side."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.entered, self.go = threading.Event(), threading.Event()
-        self.go.set()
-        self.before: list[Exception] = []
-        self.after: list[Exception] = []
-        self.batches: list[list[str]] = []
-
-    def __call__(self, entries: Sequence[Entry], again: bool) -> int:
-        self.batches.append([entry.decision_id for entry in entries])
-        self.entered.set()
-        assert self.go.wait(20)
-        if self.before:
-            raise self.before.pop(0)
-        with self.database.writing() as connection:
-            lost = ledger.write(connection, entries, keep_text=True, again=again)
-        if self.after:
-            raise self.after.pop(0)
-        return lost
-
-    def count(self, table: str = "decisions") -> int:
-        with self.database.reading() as connection:
-            return connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+MakeRecord: TypeAlias = Callable[..., Record]
+MakeOutcome: TypeAlias = Callable[..., Outcome]
+QueueOn: TypeAlias = Callable[..., AbstractContextManager[WriteQueue]]
+Gate: TypeAlias = Any
 
 
-@pytest.fixture
-def gate(database: Database) -> Gate:
-    return Gate(database)
-
-
-@contextmanager
-def queue_on(gate: Gate, **changes: int) -> Iterator[WriteQueue]:
-    bounds = {"capacity": 1000, "most_bytes": 10**9} | changes
-    queue = WriteQueue(run=Writer(gate).run, **bounds)
-    try:
-        yield queue
-    finally:
-        gate.go.set()
-        queue.close(10)
-
-
-def test_what_is_put_is_written_once_and_counted(gate: Gate, make_record: MakeRecord) -> None:
+def test_what_is_put_is_written_once_and_counted(gate: Gate, queue_on: QueueOn, make_record: MakeRecord) -> None:
     with queue_on(gate) as queue:
         assert all(queue.put(make_record(f"d{n}")) for n in range(600))
         assert queue.flush(20)
@@ -81,7 +37,7 @@ def test_what_is_put_is_written_once_and_counted(gate: Gate, make_record: MakeRe
 
 
 def test_over_its_capacity_it_drops_counts_and_reports(
-    gate: Gate, make_record: MakeRecord, make_outcome: MakeOutcome, caplog: pytest.LogCaptureFixture
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord, make_outcome: MakeOutcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.go.clear()
     with caplog.at_level(logging.WARNING), queue_on(gate, capacity=3) as queue:
@@ -97,7 +53,7 @@ def test_over_its_capacity_it_drops_counts_and_reports(
     assert "3 records or statements were dropped" in caplog.text
 
 
-def test_memory_is_bounded_too(gate: Gate, make_record: MakeRecord) -> None:
+def test_memory_is_bounded_too(gate: Gate, queue_on: QueueOn, make_record: MakeRecord) -> None:
     """Few long conversations can weigh more than many short ones; pictures count by their data URL."""
     gate.go.clear()
     picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x" * 60_000}}]}
@@ -110,7 +66,9 @@ def test_memory_is_bounded_too(gate: Gate, make_record: MakeRecord) -> None:
         assert queue.put(make_record("b", "x" * 60_000)), "what was written weighs nothing any more"
 
 
-def test_a_second_record_of_a_waiting_decision_is_dropped(gate: Gate, make_record: MakeRecord) -> None:
+def test_a_second_record_of_a_waiting_decision_is_dropped(
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord
+) -> None:
     gate.go.clear()
     with queue_on(gate) as queue:
         assert queue.put(make_record("d1", "first"))
@@ -122,7 +80,7 @@ def test_a_second_record_of_a_waiting_decision_is_dropped(gate: Gate, make_recor
 
 
 def test_a_statement_that_comes_while_its_record_is_being_written_is_written_next(
-    gate: Gate, make_record: MakeRecord, make_outcome: MakeOutcome
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord, make_outcome: MakeOutcome
 ) -> None:
     gate.go.clear()
     with queue_on(gate) as queue:
@@ -140,70 +98,7 @@ def test_a_statement_that_comes_while_its_record_is_being_written_is_written_nex
     assert (gate.count(), gate.count("outcomes")) == (1, 1)
 
 
-def test_while_the_database_fails_it_tries_again_and_says_why(
-    gate: Gate, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
-) -> None:
-    gate.before = [StoreError("the disk is on fire")] * 3
-    gate.go.clear()
-    with caplog.at_level(logging.WARNING), queue_on(gate) as queue:
-        queue.put(make_record())
-        assert queue.stats().failing is None
-        gate.go.set()
-        assert queue.flush(20)
-        assert queue.stats().failing is None, "it recovered"
-        assert queue.stats().dropped == 0
-    assert len(gate.batches) == 4
-    assert gate.count() == 1
-    said = [message for message in caplog.messages if "on fire" in message]
-    assert len(said) == 1, "said once, not at every try"
-    assert "The store can be written again." in caplog.messages
-
-
-def test_failing_is_what_is_wrong_right_now(gate: Gate, make_record: MakeRecord) -> None:
-    gate.before = [StoreError("the disk is on fire")] * 100
-    with queue_on(gate) as queue:
-        queue.put(make_record())
-        assert not queue.flush(0.3)
-        assert queue.stats().failing == "the disk is on fire"
-        assert queue.waiting("d1") is not None
-        gate.before.clear()
-        assert queue.flush(20)
-
-
-def test_a_commit_that_came_through_though_it_seemed_to_fail_is_not_repeated(
-    gate: Gate, make_record: MakeRecord, make_outcome: MakeOutcome
-) -> None:
-    """A connection may break after the commit and before its answer: the next try finds the record there."""
-    gate.after = [StoreError("connection lost")]
-    with queue_on(gate) as queue:
-        queue.put(make_record(outcomes=(make_outcome(),)))
-        queue.put(make_record("d2"))
-        assert queue.flush(20)
-        assert (queue.stats().written, queue.stats().dropped) == (2, 0)
-    assert (gate.count(), gate.count("attempts"), gate.count("outcomes")) == (2, 2, 1)
-
-
-def test_one_record_that_cannot_be_written_is_lost_alone(
-    gate: Gate, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Be it that it cannot be prepared or that the database refuses it; the others are written, the thread lives."""
-    unpreparable = replace(make_record("bad1"), features=("no number",))
-    refused = make_record("bad2", attempts=(replace(make_record().attempts[0], model=None),))
-    gate.go.clear()
-    with caplog.at_level(logging.WARNING), queue_on(gate) as queue:
-        for record in (make_record("d1"), unpreparable, refused, make_record("d2")):
-            assert queue.put(record)
-        gate.go.set()
-        assert queue.flush(20)
-        assert (queue.stats().written, queue.stats().dropped) == (2, 2)
-        assert queue.put(make_record("d3"))
-        assert queue.flush(20)
-    assert gate.count() == 3
-    assert "bad1" in caplog.text
-    assert "bad2" in caplog.text
-
-
-def test_closing_writes_what_waits(gate: Gate, make_record: MakeRecord) -> None:
+def test_closing_writes_what_waits(gate: Gate, queue_on: QueueOn, make_record: MakeRecord) -> None:
     with queue_on(gate) as queue:
         for number in range(50):
             queue.put(make_record(f"d{number}"))
@@ -215,7 +110,7 @@ def test_closing_writes_what_waits(gate: Gate, make_record: MakeRecord) -> None:
 
 
 def test_closing_while_the_database_hangs_ends_in_time_and_counts_the_loss(
-    gate: Gate, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.go.clear()
     with caplog.at_level(logging.WARNING), queue_on(gate) as queue:
@@ -228,7 +123,7 @@ def test_closing_while_the_database_hangs_ends_in_time_and_counts_the_loss(
     assert "5 records or statements were dropped" in caplog.text
 
 
-def test_closing_while_the_database_fails_ends_in_time(gate: Gate, make_record: MakeRecord) -> None:
+def test_closing_while_the_database_fails_ends_in_time(gate: Gate, queue_on: QueueOn, make_record: MakeRecord) -> None:
     gate.before = [StoreError("down")] * 1000
     with queue_on(gate) as queue:
         queue.put(make_record())
@@ -238,7 +133,9 @@ def test_closing_while_the_database_fails_ends_in_time(gate: Gate, make_record: 
         assert queue.stats().dropped == 1
 
 
-def test_flush_waits_for_what_is_queued_now_and_no_longer(gate: Gate, make_record: MakeRecord) -> None:
+def test_flush_waits_for_what_is_queued_now_and_no_longer(
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord
+) -> None:
     with queue_on(gate) as queue:
         assert queue.flush(0), "an empty queue is flushed"
         gate.go.clear()
@@ -251,28 +148,6 @@ def test_flush_waits_for_what_is_queued_now_and_no_longer(gate: Gate, make_recor
         gate.go.set()
         assert flushed.wait(20)
         waiter.join()
-
-
-def test_the_chore_runs_between_batches_until_it_is_done_and_its_errors_kill_nothing(
-    gate: Gate, make_record: MakeRecord
-) -> None:
-    calls: list[int] = []
-    finished = threading.Event()
-
-    def chore() -> bool:
-        calls.append(1)
-        if len(calls) == 3:
-            finished.set()
-            raise ZeroDivisionError
-        return True
-
-    queue = WriteQueue(capacity=10, most_bytes=10**9, run=Writer(gate, chore).run)
-    queue.put(make_record("d1"))
-    assert finished.wait(20)
-    queue.put(make_record("d2"))
-    assert queue.close(20)
-    assert len(calls) == 3
-    assert gate.count() == 2
 
 
 def test_putting_costs_less_than_50_microseconds_while_the_database_is_locked(
@@ -291,3 +166,13 @@ def test_putting_costs_less_than_50_microseconds_while_the_database_is_locked(
     locker.close()
     assert sqlite_store.stats().depth > 2000
     assert statistics.median(costs) < 50e-6
+
+
+def test_a_store_that_is_forgotten_writes_what_waits(
+    sqlite_store: Store, sqlite_file: Path, make_record: MakeRecord
+) -> None:
+    forgotten = open_store(StoreConfig(url=f"sqlite:///{sqlite_file}"))
+    forgotten.put(make_record())
+    del forgotten
+    gc.collect()
+    assert sqlite_store.decision("d1") is not None

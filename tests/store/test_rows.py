@@ -152,13 +152,13 @@ def through(database: Database, record: Record, *, keep_text: bool = True) -> Re
     return read
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(record=records())
 def test_a_record_comes_back_as_it_was(shared_database: Database, record: Record) -> None:
     assert through(shared_database, record) == record
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(record=records())
 def test_without_texts_exactly_the_redacted_record_comes_back(shared_database: Database, record: Record) -> None:
     read = through(shared_database, record, keep_text=False)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pointsman.api.cli.banner import Setup, first_request, knowledge, show
 from pointsman.api.cli.options import Where
+from pointsman.backends import load_modes
 from pointsman.router.build import build_routes, present_models
 from pointsman.router.config import load
 
@@ -25,7 +26,9 @@ def setup(path: Path | None = None, notes: tuple[str, ...] = (), **missing: str)
     settings, _ = load(path, {}, environ={})
     models, _ = present_models(settings)
     models = {name: model for name, model in models.items() if name not in missing}
-    return Setup(settings, Where(config=path), build_routes(settings, models), missing, notes)
+    return Setup(
+        settings, Where(config=path), build_routes(settings, models, load_modes(settings.modes)), missing, notes
+    )
 
 
 def shown(given: Setup, artifact: str | None = None) -> str:

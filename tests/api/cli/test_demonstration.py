@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pointsman.api.cli.demonstration import demo_settings, show
+from pointsman.backends import load_modes
 from pointsman.router.build import build_routes, present_models
 
 
@@ -51,7 +52,7 @@ def test_it_plays_on_the_three_routes_of_digits_whatever_the_environment_says(
     monkeypatch.setenv("POINTSMAN_CONFIG", "/no/such/file.yaml")
     settings = demo_settings(tmp_path)
     models, missing = present_models(settings)
-    assert [route.name for route in build_routes(settings, models)] == ["small", "budgeted", "full"]
+    assert [route.name for route in build_routes(settings, models, load_modes({}))] == ["small", "budgeted", "full"]
     assert (settings.home, settings.safe_route, missing) == (tmp_path, "full", {})
 
 

@@ -15,7 +15,7 @@ from pointsman.errors import LaunchError
 
 def test_orders_reach_the_worker_without_secrets_in_its_arguments() -> None:
     """Settings of the command line go as JSON, the store's URL, which may hold a password, by the environment."""
-    orders = Orders(Path("x.yaml"), {"home": "/h", "store": "postgresql://me:pw@db/x"}, {"port": 1}, "debug")
+    orders = Orders(Path("x.yaml"), {"home": "/h", "store": "postgresql://me:pw@db/x"}, {"port": 1})
     arguments = orders.arguments(7)
     assert arguments[arguments.index("--fd") + 1] == "7"
     assert Path(arguments[arguments.index("--config") + 1]).is_absolute()
@@ -23,7 +23,7 @@ def test_orders_reach_the_worker_without_secrets_in_its_arguments() -> None:
     assert json.loads(arguments[arguments.index("--server") + 1]) == {"port": 1}
     assert "pw" not in " ".join(arguments)
     told = orders.environment({"POINTSMAN_STORE__URL": "sqlite:///other.db", "PATH": "/bin"})
-    assert told == {"POINTSMAN_STORE": "postgresql://me:pw@db/x", "POINTSMAN_LOG_LEVEL": "debug", "PATH": "/bin"}
+    assert told == {"POINTSMAN_STORE": "postgresql://me:pw@db/x", "PATH": "/bin"}
 
 
 def test_a_worker_that_ends_at_start_up_is_no_endless_wait(tmp_path: Path) -> None:

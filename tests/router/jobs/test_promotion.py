@@ -19,7 +19,7 @@ def world(n: int = 400) -> Recorded:
     p = np.stack([np.where(easy, 0.97, 0.03), np.full(n, 0.97)], axis=1)
     correct = (rng.random((n, 2)) < p).astype(float)
     cost = np.tile([1.0, 10.0], (n, 1))
-    return Recorded(ROUTES, np.arange(n), correct, cost, cost, p, cost)
+    return Recorded(ROUTES, np.arange(n), correct, cost, cost.copy(), p, cost.copy())
 
 
 def test_a_policy_that_saves_without_losing_is_better_than_the_safe_route() -> None:
