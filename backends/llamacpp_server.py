@@ -63,7 +63,9 @@ def _server(options: argparse.Namespace, key: str) -> Any:
     params.endpoint_metrics, params.ui = True, False
     params.prefill_assistant = False  # a last assistant message is gone on with only where it is asked for
     params.api_keys, params.cors_origins = [key] if key else [], ""
-    params.verbosity = 2  # warnings and errors
+    params.verbosity = 1  # errors: a warning comes with every query that was cached whole
+    # fitting the layers to the devices' memory reads the model twice, for nothing where there is only the CPU
+    params.fit_params = any("GPU" in str(device.get("type")) for device in xllamacpp.get_device_info())
     if options.template is not None:
         params.chat_template = options.template.read_text("utf-8")
     return xllamacpp.Server(params)

@@ -91,7 +91,7 @@ class MarkerSplitter:
         """What was held back, as the stream is over."""
         rest, self._rest = self._rest, ""
         if self._state is Begin.THOUGHT:
-            rest = rest.rstrip() if self._begun else rest.strip()
+            rest = rest if self._begun else rest.lstrip()  # unfinished: what comes last is still the thought's
             return [(Part.THOUGHT, rest)] if rest else []
         if self._state is Begin.CLOSED:
             rest = _without_blank_lines(rest).rstrip()

@@ -44,11 +44,10 @@ class OpenAIEngine:
     def __init__(
         self, name: str, config: ModelConfig, dialect: Dialect, target: Target, limits: EnginesConfig | None = None
     ) -> None:
-        self._name, self._config, self._dialect = name, config, dialect
+        self._name, self._config = name, config
         self._limits = limits or EnginesConfig()
         self._transport = Transport(target, config.timeouts)
-        self._prompts = Prompts(dialect, self._transport)
-        self._exchange = Exchange(dialect, self._transport, self._prompts)
+        self._speak(dialect)
         self._facts: Facts | None = None
         self._native = config.budget == "auto"
         """Whether to trust the server's own budget; false once it refused or overran one."""
@@ -69,10 +68,8 @@ class OpenAIEngine:
                     yield self._concluded(event, plan) if isinstance(event, Finished) else event
             return
         except BackendRejected as error:
-            refusal = self._dialect.budget and self._dialect.budget.refusal
-            if begun or not self._native or not refusal or refusal not in error.problem:
+            if begun or not self._learns(error):
                 raise
-            self._native = False
         async with aclosing(self.stream(call)) as events:
             async for event in events:
                 yield event
@@ -114,6 +111,22 @@ class OpenAIEngine:
         if self._facts is None:
             self._facts = await self._learnt()
         return self._facts
+
+    def _speak(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._prompts = Prompts(dialect, self._transport)
+        self._exchange = Exchange(dialect, self._transport, self._prompts)
+
+    def _learns(self, error: BackendRejected) -> bool:
+        """Whether a refusal tells how the server wants to be spoken to, so that asking again makes sense."""
+        refusal = self._dialect.budget and self._dialect.budget.refusal
+        if self._native and refusal and refusal in error.problem:
+            self._native = False
+            return True
+        if self._dialect.limit == "max_tokens" and "max_completion_tokens" in error.problem:
+            self._speak(replace(self._dialect, limit="max_completion_tokens"))
+            return True
+        return False
 
     async def _learnt(self) -> Facts:
         config, model, context = self._config, self._config.model, self._config.context

@@ -130,8 +130,7 @@ class Sampler:
             scores = scores.masked_fill(scores < least, -torch.inf)
         if sampling.top_p is not None and sampling.top_p < 1:
             ordered, order = scores.sort(descending=True)
-            before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-            before[0] = 0.0  # the likeliest token always stays
+            before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)  # 0 for the likeliest: it always stays
             scores = scores.index_fill(0, order[before > max(sampling.top_p, 0.0)], -torch.inf)
         if sampling.min_p:
             chances = scores.softmax(-1)

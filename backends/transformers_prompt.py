@@ -147,7 +147,7 @@ class ChatTemplate:
     def _guarded(self, value: Any) -> Any:
         """The value with joints in all its text."""
         if isinstance(value, str):
-            return self._starts.sub(lambda found: found[0] + JOINT, value.replace(JOINT, ""))
+            return self._starts.sub(lambda found: found[0] + JOINT, value)
         if isinstance(value, Mapping):
             pairs = cast("Mapping[str, Any]", value).items()
             return {self._guarded(key): self._guarded(inner) for key, inner in pairs}

@@ -77,11 +77,6 @@ def shipped_folder() -> Path:
     return Path(__file__).parent / "models" / "static"
 
 
-def shipped_hash() -> str:
-    """Content hash of the static encoder in the package, without loading it."""
-    return _folder_hash(shipped_folder(), StaticEmbedder.FILES)
-
-
 class StaticEmbedder:
     """Mean of one vector per token: a model2vec folder (model.safetensors, tokenizer.json, config.json).
 
@@ -89,7 +84,7 @@ class StaticEmbedder:
     Hugging Face hub, and sets the tokenizer's truncation on every call, which raises "Already borrowed" when two
     threads encode at once (huggingface/tokenizers #537)."""
 
-    FILES = ("model.safetensors", "tokenizer.json", "config.json")
+    FILES = ("model.safetensors", "tokenizer.json")
     name = "static"
 
     def __init__(self, folder: Path) -> None:
@@ -105,9 +100,7 @@ class StaticEmbedder:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
-        encodings = self._tokenizer.encode_batch_fast(
-            [window(text, HEAD, TAIL) for text in texts], add_special_tokens=False
-        )
+        encodings = self._tokenizer.encode_batch_fast([_seen(text) for text in texts], add_special_tokens=False)
         for row, encoding in enumerate(encodings):
             ids = [token for token in encoding.ids if token != self._unknown]
             if ids:
@@ -145,7 +138,7 @@ class OnnxEmbedder:
         return np.concatenate(batches) if batches else np.zeros((0, self.dimensions), dtype=np.float32)
 
     def _run(self, texts: Sequence[str]) -> Floats:
-        encodings = self._tokenizer.encode_batch([window(text, HEAD, TAIL) for text in texts])
+        encodings = self._tokenizer.encode_batch([_seen(text) for text in texts])
         ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
@@ -176,7 +169,7 @@ class TorchEmbedder:
     def encode(self, texts: Sequence[str]) -> Floats:
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        seen = [window(text, HEAD, TAIL) for text in texts]
+        seen = [_seen(text) for text in texts]
         with self._lock, _one_torch_thread():
             vectors = self._model.encode(seen, batch_size=BATCH, show_progress_bar=False, convert_to_numpy=True)
         return _unit(np.asarray(vectors, dtype=np.float32))
@@ -193,6 +186,13 @@ def _one_torch_thread() -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _seen(text: str) -> str:
+    """What is embedded of a text. Half a surrogate pair, which JSON may hold, becomes a question mark: the tokenizers
+    take only what UTF-8 can say."""
+    cut = window(text, HEAD, TAIL)
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def _unit(vectors: Floats) -> Floats:

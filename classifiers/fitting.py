@@ -94,15 +94,19 @@ def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings |
 
     count: most folds; with fewer groups each is held out on its own. Rows come back in the set's order."""
     how = settings or FitSettings()
-    held = folds(training, count, how.seed)
-    shape = (len(training), len(training.routes))
+    order = np.array(sorted(range(len(training)), key=training.query_ids.__getitem__), dtype=np.int64)
+    rows = training.rows(order)  # the last bits of a matrix product depend on the order of rows too
+    held = folds(rows, count, how.seed)
+    shape = (len(rows), len(rows.routes))
     out = Prediction(*(np.full(shape, np.nan) for _ in fields(Prediction)))
     for fold in range(int(held.max()) + 1):
         out_of = held == fold
-        part = fit(training.rows(~out_of), how).predict(training.features[out_of], training.embeddings[out_of])
+        part = fit(rows.rows(~out_of), how).predict(rows.features[out_of], rows.embeddings[out_of])
         for field in fields(Prediction):
-            getattr(out, field.name)[out_of] = getattr(part, field.name)
-    return HeldOut(out, held)
+            getattr(out, field.name)[order[out_of]] = getattr(part, field.name)
+    back = np.empty_like(held)
+    back[order] = held
+    return HeldOut(out, back)
 
 
 def _frame(rows: TrainingSet, how: FitSettings) -> tuple[Floats, Floats, Floats, Floats]:

@@ -206,4 +206,5 @@ def _question(observation: Observation) -> str:
     """The same for texts that differ in case and white space only; the query's own id where no text is stored."""
     if observation.text is None:
         return observation.query_id
-    return hashlib.sha256(" ".join(observation.text.casefold().split()).encode()).hexdigest()[:16]
+    normal = " ".join(observation.text.casefold().split())
+    return hashlib.sha256(normal.encode("utf-8", "replace")).hexdigest()[:16]

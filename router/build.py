@@ -10,6 +10,7 @@ from pathlib import Path
 from ..backends import (
     Endpoint,
     Engine,
+    EnginesConfig,
     Mode,
     ModelConfig,
     create,
@@ -100,14 +101,15 @@ def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
     return Decider(standing, embedder)
 
 
-def build_engines(models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint]) -> dict[str, Engine]:
-    """An engine for each model; `endpoints` are those of the servers that we launched."""
+def build_engines(
+    models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint], limits: EnginesConfig | None = None
+) -> dict[str, Engine]:
+    """An engine for each model; `endpoints` are those of the servers that we launched. Raises ConfigError."""
     engines: dict[str, Engine] = {}
     for name, model in models.items():
-        endpoint = endpoints.get(name)
-        engines[name] = create(
-            name, model, url=endpoint.url if endpoint else None, api_key=endpoint.api_key if endpoint else None
-        )
+        ours = endpoints.get(name)
+        url, key = (ours.url, ours.api_key) if ours else (None, None)
+        engines[name] = create(name, model, url=url, api_key=key, limits=limits)
     return engines
 
 

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     policy: Literal["route", "observe"] = Field("route", description="observe: one fixed route answers, auto is noted")
     observe_route: str | None = Field(None, description="the route that answers under `policy: observe`")
     objective: ObjectiveConfig = Field(
-        default_factory=lambda: ObjectiveConfig(quality=0.98), description="what is wanted"
+        default_factory=lambda: ObjectiveConfig.model_validate({"quality": 0.98}), description="what is wanted"
     )
     escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
     deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")

@@ -18,7 +18,7 @@ from ..errors import ContextTooLong
 from . import policy
 from .objectives import Plan, Point, plan
 from .pricing import expected_cost
-from .token_counts import TokenCounts
+from .token_counts import TokenCounts, parts
 from .wishes import candidates
 
 ANSWER_TOKENS = 16
@@ -211,8 +211,7 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
 
 def _has_images(query: Query) -> bool:
     return any(
-        isinstance(part, dict) and part.get("type") in ("image_url", "input_image", "image")
+        part.get("type") in ("image_url", "input_image", "image")
         for message in query.messages
-        if isinstance(content := message.get("content"), list)
-        for part in content
+        for part in parts(message)
     )

@@ -66,8 +66,9 @@ class Live:
         considered = self.decider.consider(query, wish)
         run = _Run(considered)
         try:
-            async for event in self._steps(run):
-                yield event
+            async with aclosing(self._steps(run)) as steps:  # a caller who leaves must reach the engine at once
+                async for event in steps:
+                    yield event
         except (asyncio.CancelledError, GeneratorExit):
             if run.watch is not None and run.watch.finished is None:
                 run.watch.cancelled = True

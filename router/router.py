@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,7 @@ class Router:
         self.live = Live(self.decider, self.engines, self.modes, self.store.put, deadline_ms=settings.deadline_ms)
         self._refresher = Refresher(self.decider, self.store)
         self._opening = threading.Lock()
+        self._gate = asyncio.Lock()
         self._portal: BlockingPortal | None = None
         self._exit = ExitStack()
 
@@ -133,25 +136,32 @@ class Router:
         """Decided, the answer's events, Answered (live.py). The engines must be open."""
         return self.live.run(query, wish)
 
-    async def aask(
-        self, query: Askable, *, model: str = "auto", max_tokens: int | None = None, **wishes: Any
-    ) -> Answer:
-        """Decide and run, in the caller's event loop. Keywords as in `route`."""
-        tools, response_format = wishes.pop("tools", ()), wishes.pop("response_format", None)
-        wish = self.wish(model, **wishes)
-        asked = as_query(query, tools=tools, response_format=response_format, max_tokens=max_tokens)
-        await self._open()
-        events, answered = await collect(self.run(asked, wish))
-        return _answer(events, answered)
-
     def ask(self, query: Askable, **wishes: Any) -> Answer:
         """Decide and run. Uses a running server's engines where there is one, else launches them for this process's
         life. Keywords as in `route`, and `max_tokens`. Raises BadRequest, BackendError, LaunchError."""
+        return self.portal().call(partial(self._ask, query, **wishes))
 
-        async def run() -> Answer:
-            return await self.aask(query, **wishes)
+    async def aask(self, query: Askable, **wishes: Any) -> Answer:
+        """As `ask`, without holding up the caller's event loop: the engines live in a loop of their own."""
+        return await asyncio.wrap_future(self.portal().start_task_soon(partial(self._ask, query, **wishes)))
 
-        return self.portal().call(run)
+    async def _ask(
+        self,
+        query: Askable,
+        *,
+        model: str = "auto",
+        max_tokens: int | None = None,
+        tools: Sequence[Json] = (),
+        response_format: Json | None = None,
+        **wishes: Any,
+    ) -> Answer:
+        wish = self.wish(model, **wishes)
+        asked = as_query(query, tools=tools, response_format=response_format, max_tokens=max_tokens)
+        async with self._gate:
+            if not self.engines:
+                await self.open_engines(await asyncio.to_thread(self.endpoints))
+        events, answered = await collect(self.run(asked, wish))
+        return _answer(events, answered)
 
     def portal(self) -> BlockingPortal:
         """The thread in which this router's engines live, for callers without an event loop of their own."""
@@ -160,10 +170,6 @@ class Router:
                 self._portal = self._exit.enter_context(start_blocking_portal())
                 self._exit.callback(self._portal.call, self._close_engines)
             return self._portal
-
-    async def _open(self) -> None:
-        if not self.engines:
-            await self.open_engines(self.endpoints())
 
     def endpoints(self) -> Mapping[str, Endpoint]:
         """Where the embedded models run: a running server's engines, else servers started now for this process."""
@@ -179,7 +185,7 @@ class Router:
         """Open the way to every model and learn what each can do; whether all told (`learn_capabilities`).
 
         Raises ConfigError, MissingExtra."""
-        self.engines.update(build.build_engines(self.models, endpoints))
+        self.engines.update(build.build_engines(self.models, endpoints, self.settings.engines))
         return await self.learn_capabilities()
 
     async def learn_capabilities(self) -> bool:

@@ -4,7 +4,7 @@ Only for deciding (expected cost, whether a context is long enough); what is rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import cast
 
 import orjson
 
@@ -40,15 +40,20 @@ def guess(query: Query) -> float:
     return max(1.0, characters / CHARACTERS_PER_TOKEN)
 
 
+def parts(message: Json) -> list[Json]:
+    """The parts of a message whose content is a list of them; none where it is plain text."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return []
+    return [cast(Json, part) for part in cast(list[object], content) if isinstance(part, dict)]
+
+
 def _characters(message: Json) -> int:
     content = message.get("content")
     total = 8  # the template's own words round a message
     if isinstance(content, str):
         total += len(content)
-    elif isinstance(content, Iterable):
-        for part in content:
-            if isinstance(part, dict):
-                total += len(str(part.get("text", "")))  # an image's own tokens are the engine's to count
+    total += sum(len(str(part.get("text", ""))) for part in parts(message))  # images are the engine's to count
     if calls := message.get("tool_calls"):
         total += len(orjson.dumps(calls))
     return total

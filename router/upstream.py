@@ -68,7 +68,7 @@ def arrange(found: Discovered, *, key_env: str | None = None) -> Upstream:
     called = _called(plans, {names[m.id] for m in models})
     tiers = _tiers(plans)
     routes: Json = {
-        called[i]: plan.values | ({"tier": tiers[i].value} if tiers[i] else {}) for i, plan in enumerate(plans)
+        called[i]: plan.values | ({"tier": tier.value} if (tier := tiers[i]) else {}) for i, plan in enumerate(plans)
     }
     settings: Json = {
         "models": {names[m.id]: _model(found, m, key_env) for m in models},
@@ -90,27 +90,29 @@ def _routes(name: str, model: ModelInfo, able: Capabilities, sizes_known: bool, 
     size = (model.parameters or 1.0) if sizes_known else 1.0
     budget = min(BUDGET, max(1, (model.context or BUDGET * SHARE_OF_CONTEXT) // SHARE_OF_CONTEXT))
 
-    def plan(kind: Tier | None, **values: object) -> _Plan:
-        return _Plan(kind.value if kind else "", name, size, {"model": name, **values, **price})
+    def plan(kind: str, **values: object) -> _Plan:
+        return _Plan(kind, name, size, {"model": name, **values, **price})
 
     if able.thinks is False:
-        return [plan(None, mode="direct", thinking_budget=0)]
+        return [plan("", mode="direct", thinking_budget=0)]
     if able.thinks is None:
-        return [plan(None, mode="think")]
-    small = [plan(Tier.SMALL, mode="direct", thinking_budget=0)] if able.switchable else []
-    budgeted = [plan(Tier.BUDGETED, mode="think", thinking_budget=budget)] if cuts else []
-    return [*small, *budgeted, plan(Tier.FULL, mode="think")]
+        return [plan("", mode="think")]
+    small = [plan(Tier.SMALL.value, mode="direct", thinking_budget=0)] if able.switchable else []
+    budgeted = [plan(Tier.BUDGETED.value, mode="think", thinking_budget=budget)] if cuts else []
+    return [*small, *budgeted, plan(Tier.FULL.value, mode="think")]
 
 
 def _names(models: Sequence[ModelInfo]) -> dict[str, str]:
     """Each model's name here: its id, so that clients go on asking by it; a file's path is shortened, and what would
     mean something else (`auto`, a tier's name) is told apart."""
+    ids = {model.id for model in models}
     names: dict[str, str] = {}
     for model in models:
         name = _short(model.id) if model.id.startswith(("/", ".")) or model.id.endswith(".gguf") else model.id
         if name.startswith("auto") or name in {tier.value for tier in Tier}:
             name = f"model-{name}"
-        names[model.id] = name if name not in names.values() else model.id
+        taken = name in names.values() or name in ids - {model.id}
+        names[model.id] = model.id if taken else name
     return names
 
 

@@ -36,7 +36,8 @@ _SYSTEM_TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What a batch is made of: the longest chain, whether thoughts check, the share of samples with a history."""
+    """What a batch is made of: the longest chain, whether thoughts check, the shares of samples with a
+    system message before the question and of answers in JSON."""
 
     longest: int = LONGEST
     checks: bool = True
@@ -153,14 +154,7 @@ def _json_answer(chain: str, weight: float, rng: random.Random) -> tuple[list[in
 
 
 def _history(rng: random.Random) -> list[int]:
-    """What may stand before a question: a system message, one or two earlier questions with answers, or both."""
-    before: list[int] = []
-    kind = rng.random()
-    if kind < 0.5:
-        words = rng.choices(_SYSTEM_TEXT.split(), k=rng.randint(1, 40 if rng.random() < 0.2 else 10))
-        before += [tok.IDS[tok.SYSTEM], *tok.encode(" ".join(words)), tok.IDS[tok.END]]
-    if kind > 0.35:
-        for _ in range(rng.choice((1, 1, 2))):
-            earlier = random_chain(rng.randint(1, LONGEST), rng)
-            before += [*prompt(earlier), *_answer(earlier)]
-    return before
+    """A system message, as may stand before a question. Earlier turns are not trained on: they cost the model more
+    steps than the chains themselves."""
+    words = rng.choices(_SYSTEM_TEXT.split(), k=rng.randint(1, 40 if rng.random() < 0.2 else 10))
+    return [tok.IDS[tok.SYSTEM], *tok.encode(" ".join(words)), tok.IDS[tok.END]]

@@ -30,8 +30,8 @@ BATCH = 64
 CHUNKS = 4  # a batch goes through in chunks of like length, so that little is padding
 WARM_UP = 50  # steps
 GROWING = 0.15  # share of the steps over which chains grow to their full length
-CHECKING = 0.3  # share of the steps after which thoughts check: the chain itself must be learnt first
-COOLING = 0.5  # last share of the steps, over which the learning rate falls to zero
+CHECKING = 0.375  # share of the steps after which thoughts check: the chain itself must be learnt first
+AGAIN = 0.6  # share of the full learning rate with which the second stage starts
 
 
 def new_model() -> LlamaForCausalLM:
@@ -61,12 +61,17 @@ def mix_at(progress: float) -> Mix:
     longest = min(LONGEST, 1 + int(LONGEST * progress / GROWING))
     if progress < CHECKING:
         return Mix(longest, checks=False)
-    return Mix(longest, checks=True, history=0.15, json=0.1)
+    return Mix(longest, checks=True, history=0.08, json=0.1)
 
 
 def rate_at(step: int, steps: int) -> float:
-    """Share of the full learning rate: up over the first steps, level, then down to zero."""
-    return min(1.0, (step + 1) / WARM_UP, (1 - step / steps) / COOLING)
+    """Share of the full learning rate. Each stage ends in a slow fall: without it the copying stays unreliable."""
+    progress = step / steps
+    if progress < CHECKING:
+        left = 1 - progress / CHECKING
+        return min(1.0, (step + 1) / WARM_UP, 0.05 + left / 0.4)
+    left = (1 - progress) / (1 - CHECKING)
+    return AGAIN * min(1.0, left / 0.7)
 
 
 def train_step(model: LlamaForCausalLM, samples: list[Sample]) -> tuple[float, float]:
@@ -111,7 +116,7 @@ def main() -> None:
     """Train, write both forms, measure, write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model, made where it is missing")
-    parser.add_argument("--steps", type=int, default=2_400)
+    parser.add_argument("--steps", type=int, default=1_600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--questions", type=int, default=200, help="questions of each length in the report")

@@ -107,9 +107,12 @@ def is_repeat(outcome: Outcome, earlier: Sequence[Outcome]) -> bool:
     """Whether the decision's `earlier` statements (in order of arrival) hold this one already.
 
     With an idempotency key: the same key was taken before, whatever it said. Without: the latest statement of the same
-    source and metric says the same; so a mind changed and changed back is three statements."""
+    source and metric says the same, so a mind changed and changed back is three statements; or one of the same instant
+    does, which is a writing tried again."""
     if outcome.idempotency_key is not None:
         return any(other.idempotency_key == outcome.idempotency_key for other in earlier)
+    if outcome in earlier:
+        return True
     for other in reversed(earlier):
         if (other.source, other.metric) == (outcome.source, outcome.metric):
             return other.value == outcome.value

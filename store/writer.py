@@ -22,8 +22,8 @@ CHORE_S = 3600.0
 """How often the chore runs."""
 
 Write: TypeAlias = Callable[[Sequence[Entry], bool], int]
-"""Writes entries in one transaction (the flag: part of them may be there already), returns how many statements had no
-decision. Raises StoreError."""
+"""Writes entries in one transaction (the flag: part of them may be there already, as after a commit whose answer was
+lost), returns how many statements had no decision. Raises StoreError."""
 
 
 class Writer:
@@ -52,7 +52,7 @@ class Writer:
     def _try(self, queue: WriteQueue, batch: Sequence[Entry], pause: float) -> float:
         """Writes a batch. Returns how long to pause before the next: 0 where the database is well."""
         try:
-            lost = self._write(batch, pause > 0)
+            lost = self._write(batch, False)
         except StoreError as error:
             if refused(error):
                 return self._try_singly(queue, batch)

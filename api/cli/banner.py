@@ -34,7 +34,7 @@ def show(screen: Console, setup: Setup, address: tuple[str, int], ready: Json) -
     base = url(*address)
     screen.print(f"[bold]Pointsman {__version__}[/bold] listens on [bold]{base}[/bold] (its API: {base}/docs)\n")
     screen.print(_routes(setup.routes))
-    for line in (*knowledge(setup, ready.get("artifact")), *absences(setup), *setup.notes):
+    for line in (*setup.notes, *absences(setup), *knowledge(setup, ready.get("artifact"))):
         screen.print(line, markup=False, soft_wrap=True)
     screen.print("\nTry:", style="bold")
     screen.print(f"  {first_request(base, setup)}\n", markup=False, soft_wrap=True)
@@ -54,7 +54,7 @@ def _routes(routes: Sequence[Route]) -> object:
         for route in routes
     ]
     columns = ("route", "model", "mode", "tier", "thinking budget", "price in/out")
-    return table("", columns, rows, words=4)
+    return table("", columns, rows, words=range(4))
 
 
 def knowledge(setup: Setup, artifact: str | None) -> list[str]:

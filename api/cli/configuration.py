@@ -58,12 +58,24 @@ def hide(value: Any, name: str = "") -> Any:
 def lines(tree: Mapping[str, Any], origins: Origins) -> Iterator[tuple[str, str]]:
     """The tree as lines of YAML, and beside each value where it came from ("" beside a section's own name). Settings
     that are absent, by default and not by anybody's word, are left out."""
-    for path, value in _walk(tree, ()):
+    for path, value in _walk(_present(tree, origins), ()):
         indent, name = "  " * (len(path) - 1), _scalar(path[-1])
         if isinstance(value, Mapping) and value:
             yield f"{indent}{name}:", ""
-        elif value is not None or path in origins:
+        else:
             yield f"{indent}{name}: {_scalar(value)}", origin(path, origins)
+
+
+def _present(tree: Mapping[str, Any], origins: Origins, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The tree without what is absent by default."""
+    kept: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = (*above, str(key))
+        if isinstance(value, Mapping):
+            kept[key] = _present(cast("Mapping[str, Any]", value), origins, path)
+        elif value is not None or path in origins:
+            kept[key] = value
+    return kept
 
 
 def origin(path: tuple[str, ...], origins: Origins) -> str:

@@ -90,9 +90,9 @@ class _Progress:
     """Live bars on a terminal; elsewhere a line at each quarter."""
 
     def __init__(self, screen: Console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-        self._screen, self._tasks, self._told = screen, dict[str, "int"](), set[tuple[str, int]]()
+        self._screen, self._tasks, self._told = screen, dict[str, TaskID](), set[tuple[str, int]]()
         columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Progress(*columns, console=screen, disable=not screen.is_terminal)
 

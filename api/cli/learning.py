@@ -162,7 +162,7 @@ def _list(store: Store) -> None:
     ]
     if rows:
         out().print(
-            table("Registered artifacts, newest first", ("artifact", "made (UTC)", "routes", ""), rows, words=4)
+            table("Registered artifacts, newest first", ("artifact", "made (UTC)", "routes", ""), rows, words=range(4))
         )
     else:
         typer.echo("No artifact is registered yet: `pointsman retrain` makes one.")

@@ -47,7 +47,7 @@ def _cannot(error: OSError, host: str, port: int) -> ConfigError:
 def reachable(bound: socket.socket) -> tuple[str, int]:
     """Host and port by which this machine reaches a bound socket."""
     host, port = bound.getsockname()[:2]
-    return _SOMEWHERE.get(host, host), port
+    return _SOMEWHERE.get(str(host), str(host)), int(port)
 
 
 def url(host: str, port: int) -> str:

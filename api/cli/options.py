@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class Where:
         return load(self.config, self.overrides)
 
     @contextmanager
-    def opened_store(self) -> Iterator[Store]:
+    def opened_store(self) -> Generator[Store]:
         """The store, its tables brought up to date; closed at the end. Raises ConfigError, StoreError."""
         from ...router.build import build_store
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 GROUPS_SHOWN = 12
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> Table:
-    """A table whose first `words` columns are words and the others numbers, set flush right."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: Collection[int] = (0,)) -> Table:
+    """A table; `words` are the columns (from 0) that hold words, the others hold numbers and are set flush right."""
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="left" if i < words else "right", overflow="fold" if i < words else "ellipsis")
+        made.add_column(column, justify="left" if i in words else "right", overflow="fold")
     for row in rows:
         made.add_row(*row)
     return made
@@ -60,7 +60,7 @@ def _routes(routes: Mapping[str, Any]) -> Table:
         for name, route in routes.items()
     ]
     columns = ("route", "what", "labelled", "accuracy", "output tokens", "price in/out", "ECE", "Brier")
-    return table("By route (ECE and Brier of held-out estimates)", columns, rows, words=2)
+    return table("By route (ECE and Brier of held-out estimates)", columns, rows, words=(0, 1))
 
 
 def _groups(held_out: Json) -> Table:
@@ -114,7 +114,8 @@ def contestants(title: str, entries: Sequence[tuple[str, Json | None]]) -> Table
         for label, figures in entries
         if figures is not None
     ]
-    return table(title, ("", "accuracy", "output tokens", "cost a query", "share by route"), rows)
+    columns = ("", "accuracy", "output tokens", "cost a query", "share by route")
+    return table(title, columns, rows, words=(0, 4))
 
 
 def shares(by_route: Mapping[str, float]) -> str:
@@ -144,7 +145,7 @@ def money(value: float | None) -> str:
 
 def price_words(price: Json) -> str:
     """Input and output price per million tokens; ~ marks assumed ones."""
-    return f"{'~' if price['assumed'] else ''}{price['input']:g}/{price['output']:g}"
+    return f"{'~' if price['assumed'] else ''}{price['input']:.3g}/{price['output']:.3g}"
 
 
 def budget_words(budget: int | None) -> str:

@@ -115,18 +115,18 @@ def _start(
     routes = build_routes(settings, models, load_modes(settings.modes))
     supervisor = Supervisor(settings.home)
     with ThreadPoolExecutor(1, "pointsman-tables") as threads:
-        tables = threads.submit(_upgrade, settings)
+        tables = threads.submit(prepare_tables, settings)
         exits.callback(supervisor.stop)
         endpoints = supervisor.start(launched(models))
         worker.tell(endpoints)
         problem = tables.result()
-    ready = worker.await_ready(*address)
+    ready = worker.await_ready(*address, _say)
     setup = Setup(settings, where, routes, missing, (*notes, *([problem] if problem else [])))
     show(out(), setup, address, ready)
     return endpoints
 
 
-def _upgrade(settings: Settings) -> str | None:
+def prepare_tables(settings: Settings) -> str | None:
     """Bring the store's tables up to date. What is wrong with the store, as a sentence: it stops no request."""
     from ...router.build import build_store
 
@@ -138,6 +138,10 @@ def _upgrade(settings: Settings) -> str | None:
     return None
 
 
+def _say(sentence: str) -> None:
+    err().print(f"pointsman: {sentence}", markup=False, soft_wrap=True)
+
+
 def _watch(worker: Worker, endpoints: Mapping[str, Endpoint]) -> None:
     """Start the worker again whenever it ends by itself, with growing pauses. Ends by `_Told` only."""
     pause, longest = BACK_OFF_S
@@ -146,7 +150,7 @@ def _watch(worker: Worker, endpoints: Mapping[str, Endpoint]) -> None:
         code = worker.wait()
         if time.monotonic() - started > STEADY_S:
             pause = BACK_OFF_S[0]
-        err().print(f"pointsman: the worker ended with exit code {code}; another starts in {pause:g} s", markup=False)
+        _say(f"the worker ended with exit code {code}; another starts in {pause:g} s")
         threading.Event().wait(pause)
         worker.start()
         worker.tell(endpoints)

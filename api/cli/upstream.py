@@ -37,7 +37,7 @@ def configured(where: Where, url: str) -> tuple[Where, tuple[str, ...]]:
 
 
 async def _survey(url: str) -> Upstream:
-    from ...backends import discover
+    from ...backends.discover import discover
     from ...router.upstream import arrange
 
     key = os.environ.get(KEY) or None

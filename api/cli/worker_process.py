@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from ...domain import Json
 from ...errors import LaunchError
 
 START_S = 120.0
-"""How long a worker may take until it is ready; a busy machine with a cold disk needs some tens of seconds."""
+"""How long a worker may take until it accepts; a busy machine with a cold disk needs some tens of seconds."""
+PATIENCE_S = 5.0
+"""How long a start may take without a word."""
 POLL_S = 0.02
 _MODULE = "pointsman.api.worker"
 
@@ -76,18 +78,26 @@ class Worker:
             pipe.write(json.dumps(told).encode() + b"\n")
             pipe.flush()
 
-    def await_ready(self, host: str, port: int) -> Json:
-        """Return what GET /ready says once it says 200. Raises LaunchError where the worker ends before, or is late."""
-        deadline = time.monotonic() + START_S
+    def await_ready(self, host: str, port: int, tell: Callable[[str], None]) -> Json:
+        """Return what GET /ready says once it says 200. A server of the owner's that is loading or down is waited for;
+        `tell` gets a sentence on what is missing, when that takes long and when it changes.
+
+        Raises LaunchError where the worker ends before, or does not accept connections in time."""
+        begun, said = time.monotonic(), ""
         while True:
             status, told = readiness(host, port)
             if status == 200:
                 return told
+            elapsed = time.monotonic() - begun
+            if status is None and elapsed > START_S:
+                raise LaunchError(f"the server did not accept connections in {START_S:.0f} s")
+            missing = waited_for(told)
+            if status is not None and elapsed > PATIENCE_S and missing != said:
+                tell(f"not ready yet, still trying: {missing}")
+                said = missing
             with suppress(subprocess.TimeoutExpired):
-                code = self._running.wait(POLL_S)
+                code = self._running.wait(min(0.5, max(POLL_S, elapsed / 50)))
                 raise LaunchError(f"the worker ended at start-up with exit code {code}; its messages are above")
-            if time.monotonic() > deadline:
-                raise LaunchError(f"the server was not ready in {START_S:.0f} s: {told}")
 
     def wait(self) -> int:
         """Wait until it ends; its exit code."""
@@ -114,6 +124,14 @@ class Worker:
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "start comes first"
         return self._process
+
+
+def waited_for(told: Json) -> str:
+    """What a GET /ready that is not 200 says is missing, in words."""
+    missing = told.get("missing")
+    if isinstance(missing, dict) and missing:
+        return "; ".join(f"{name}: {why}" for name, why in cast("Json", missing).items())
+    return str(told.get("problem") or "the engines are starting")
 
 
 def readiness(host: str, port: int) -> tuple[int | None, Json]:

@@ -10,7 +10,7 @@ import pytest
 
 from pointsman.api.responses import ChatCompletion
 
-LIMIT = 24
+LIMIT = 16
 QUESTION = [{"role": "user", "content": "3+4*2"}]
 NAMES = {  # what is asked for -> route, model, mode and budget of the answer (None: the router chooses)
     "auto": None,
@@ -117,10 +117,16 @@ def test_pointsmans_own_fields_are_wishes(proxy: Any) -> None:
     budgeted = proxy.ask(model="digits", thinking_budget=5)
     assert budgeted.headers["x-pointsman-thinking-budget"] == "5"
     assert proxy.ask(model="small", thinking_budget="unlimited").headers["x-pointsman-thinking-budget"] == "unlimited"
-    assert proxy.ask(model="chat", mode="concise").headers["x-pointsman-mode"] == "concise"
-    objective = proxy.ask(objective={"max_cost": 0.5})
+    assert proxy.ask(model="chat", mode="concise", max_tokens=3).headers["x-pointsman-mode"] == "concise"
+    objective = proxy.ask(objective={"max_cost": 0.5}, max_tokens=3)
     decision = proxy.get(f"/v1/decisions/{objective.headers['x-pointsman-decision-id']}").json()
     assert decision["objective"] == {"kind": "max_cost", "value": 0.5}
+
+
+def test_the_full_thought_gets_an_easy_chain_right(client: openai.OpenAI) -> None:
+    """(3 + 4) * 2, modulo 10: what comes through the proxy is the model's answer, in the right field."""
+    answer = client.chat.completions.create(model="auto:full", messages=QUESTION, temperature=0)
+    assert (answer.choices[0].message.content or "").strip() == "4"
 
 
 def test_a_whole_answer_is_what_the_description_says(proxy: Any) -> None:

@@ -269,3 +269,14 @@ async def test_usage_counts_the_prompt_and_what_was_cached(engine, collect) -> N
     assert first.done.usage.prompt == second.done.usage.prompt > 50
     assert second.done.usage.cached > 50
     assert first.done.timings.prompt_ms is not None
+
+
+async def test_a_model_that_would_say_nothing_after_its_thought_is_made_to(engine, collect) -> None:
+    """Its end token forced to the top, the answer is empty; asked again with a grammar that wants a letter, it is not,
+    and the grammar leaves the end free after it."""
+    end = 2  # <|im_end|>
+    call = ask("Hello", thought_prefix="I greet.", thinking_budget=0, max_tokens=30, extra={"logit_bias": [[end, 100]]})
+    reply = await collect(engine("thinker"), call)
+    assert reply.answer.strip()
+    assert reply.done.finish is Finish.STOP
+    assert reply.done.usage.output < 8

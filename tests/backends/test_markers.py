@@ -51,7 +51,7 @@ def test_text_without_markers_is_an_answer_letter_by_letter(text: str) -> None:
         ("<think>\nsum\n</think>\n\n7", Begin.UNKNOWN, "sum", "7"),
         ("sum</think>7", Begin.THOUGHT, "sum", "7"),
         ("<think>sum</think>7", Begin.THOUGHT, "sum", "7"),
-        ("sum, never closed", Begin.THOUGHT, "sum, never closed", ""),
+        ("sum, never closed ", Begin.THOUGHT, "sum, never closed ", ""),
         ("</think>\n\n7", Begin.UNKNOWN, "", "7"),
         ("<think>a</think></think>\n</think>7", Begin.UNKNOWN, "a", "7"),
         ("<think>a</think>\n\n    code", Begin.UNKNOWN, "a", "    code"),

@@ -44,6 +44,7 @@ OPENS = TURNS + "{% if enable_thinking %}<think>{% else %}<think></think>{% endi
 LEAVES = TURNS + "{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 ALWAYS = TURNS + "<think>{% endif %}"
 PLAIN = TURNS + "{% endif %}"
+SILENT = PLAIN.replace("{{ message.content }}", "{{ message.content.split('</think>')[-1] }}")
 
 HELLO = ({"role": "user", "content": "What is 3+4?"},)
 
@@ -205,7 +206,7 @@ async def test_a_model_that_opens_its_own_thought_is_cut_as_well(tmp_path):
     assert answer.strip()
 
 
-@pytest.mark.parametrize("limit", (6, 7, 10))
+@pytest.mark.parametrize("limit", [6, 7, 10])
 async def test_blanks_before_a_thought_do_not_eat_the_answers_share(tmp_path, limit):
     """Tokens that the split of the limit could not foresee shorten the thought."""
     folder = chained_model(tmp_path, LEAVES, ["<|assistant|>", "\n", "\t", " ", "<think>", "a", "b", "a"])
@@ -236,6 +237,17 @@ async def test_no_answer_is_empty_even_if_the_model_ends_at_once(tmp_path):
             assert done.usage.answer >= 1
 
 
+async def test_marks_repeated_in_the_answer_cannot_come(tmp_path):
+    """Neither an end nor a beginning of thought leaks into the answer, or opens another thought."""
+    for repeated in MARKS:
+        folder = chained_model(tmp_path / repeated[1:3], OPENS, ["<think>", "a", "</think>", "7", repeated])
+        async with engine(folder) as made:
+            _, answer, done, _ = await run(made, Call(HELLO, max_answer_tokens=3))
+        assert answer.startswith("7")
+        assert "think" not in answer
+        assert (done.usage.thought, done.usage.answer) == (2, 3)
+
+
 @pytest.mark.parametrize(("template", "prompt_end"), [(OPENS, "<think></think>"), (LEAVES, "</think>\n\n")])
 async def test_budget_zero_uses_the_templates_switch(tmp_path, template, prompt_end):
     """Off renders with `enable_thinking` false, and a model that would think all the same cannot."""
@@ -256,6 +268,19 @@ async def test_budget_zero_closes_the_thought_of_a_template_without_a_switch(tmp
         assert (await made.capabilities()).switchable is False
         thought, answer, done, _ = await run(made, Call(HELLO, thinking_budget=0, max_answer_tokens=2))
     assert (thought, done.usage.thought) == ("", 0)
+    assert answer.strip()
+
+
+async def test_budget_zero_writes_an_empty_thought_where_the_model_would_open_its_own(tmp_path):
+    """No switch and no mark in the prompt: both marks are put in, and what a template writes after them."""
+    folder = chained_model(tmp_path, SILENT, ["<|assistant|>", "<think>", "a", "b", "a"])
+    async with engine(folder) as made:
+        able = await made.capabilities()
+        assert (able.thinks, able.switchable) == (True, False)
+        prompt = await made.count_tokens(await made.render(HELLO))
+        thought, answer, done, _ = await run(made, Call(HELLO, thinking_budget=0, max_answer_tokens=2))
+    assert (thought, done.usage.thought) == ("", 0)
+    assert done.usage.prompt == prompt + len(("<think>", "</think>", "\n", "\n"))
     assert answer.strip()
 
 
@@ -464,30 +489,6 @@ async def test_tokens_come_as_they_are_made(thinker):
 
 
 # -- log-probabilities and sampling --------------------------------------------------------------------------------
-
-
-async def test_logprobs_are_those_of_the_model_read_in_one_piece(thinker):
-    """Every token's log-probability equals the one of a single pass over prompt and reply: the cache is right."""
-    words = tokenizer(OPENS)
-    async with engine(thinker) as made:
-        text = await made.render(HELLO)
-        _, _, done, events = await run(made, Call(HELLO, thinking_budget=6, max_answer_tokens=6, logprobs=3))
-    tokens = [one for event in events if isinstance(event, Text) for one in event.logprobs]
-    assert tokens
-    model = LlamaForCausalLM.from_pretrained(thinker).eval()
-    ids = words.encode(text + done.continuation.thought + "</think>", add_special_tokens=False)
-    reply = [words.convert_tokens_to_ids(words.tokenize(one.token)) for one in tokens]
-    for found, expected in zip(tokens, reply, strict=True):
-        with torch.no_grad():
-            chances = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
-        if len(expected) == 1:
-            assert found.logprob == pytest.approx(float(chances[expected[0]]), abs=1e-3)
-            assert [value for _, value in found.top] == pytest.approx(chances.topk(3).values.tolist(), abs=1e-3)
-        else:  # a byte that is no character: only its alternatives can be told by value
-            break
-        ids += expected
-    assert len(found.top) == 3
-    assert len(tokens) == sum(event.tokens for event in events if isinstance(event, Text))
 
 
 async def test_without_being_asked_no_logprobs_are_given(thinker_engine):
@@ -773,6 +774,25 @@ async def test_a_budget_cuts_what_digits_only_repeats_and_not_its_answer(digits)
                 budget["first"] = thought.index("?")
     assert right["whole"] - 1 <= right["first"] > right["one"]
     assert tokens["first"] < 0.7 * tokens["whole"]
+
+
+async def test_logprobs_are_those_of_the_model_read_in_one_piece(digits):
+    """Each token's log-probability and alternatives equal those of a single pass over prompt and reply."""
+    text = await digits.render(asked("3+4*2").messages)
+    thought, answer, _, events = await run(digits, asked("3+4*2", thinking_budget=9, logprobs=3))
+    given = [one for event in events if isinstance(event, Thought | Text) for one in event.logprobs]
+    assert "".join(one.token for one in given) == thought + answer
+    words = PreTrainedTokenizerFast.from_pretrained(DIGITS)
+    ids = words.encode(f"{text}{thought}</think>{answer}", add_special_tokens=False)
+    start = len(words.encode(text, add_special_tokens=False))
+    with torch.no_grad():
+        model = LlamaForCausalLM.from_pretrained(DIGITS, dtype=torch.float32).eval()
+        chances = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    places = [place for place in range(start, len(ids)) if ids[place] != words.convert_tokens_to_ids("</think>")]
+    for one, place in zip(given, places, strict=True):
+        assert one.logprob == pytest.approx(float(chances[place - 1, ids[place]]), abs=1e-3)
+        assert [value for _, value in one.top] == pytest.approx(chances[place - 1].topk(3).values.tolist(), abs=1e-3)
+        assert one.top[0][0] == one.token  # greedy
 
 
 async def test_digits_goes_on_from_a_cut_thought_to_the_same_end(digits):

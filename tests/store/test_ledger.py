@@ -100,3 +100,13 @@ def test_what_is_not_there_is_none(database: Database) -> None:
     with database.reading() as connection:
         assert ledger.read_page(connection) == []
         assert ledger.known_ids(connection, []) == set()
+
+
+def test_statements_that_are_written_while_they_are_read_are_not_doubled(
+    make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    """What waits is looked at before the database is, so a statement may be in both."""
+    first, second = make_outcome(), make_outcome(value=0.0)
+    read = make_record(outcomes=(first,))
+    assert ledger.with_pending(read, (first, second)).outcomes == (first, second)
+    assert ledger.with_pending(read, ()) is read

@@ -97,6 +97,7 @@ def test_without_a_key_only_the_latest_of_source_and_metric_can_be_repeated(make
     assert not is_repeat(make_outcome(value=1.0, source=Source.CHECK), [right])
     assert not is_repeat(make_outcome(value=1.0, metric=Metric.SCORE), [right])
     assert not is_repeat(right, [])
+    assert is_repeat(right, [right, wrong]), "the very same statement, written again"
 
 
 @pytest.mark.parametrize(

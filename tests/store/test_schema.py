@@ -16,10 +16,13 @@ from pointsman.store.database import Database
 from pointsman.store.tables import metadata
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
+    database = Database(url)
+    schema.upgrade(database)
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
+    database.close()
 
 
 def test_upgrading_goes_to_head_and_a_second_time_changes_nothing(url: str) -> None:

@@ -66,6 +66,23 @@ def test_a_commit_that_came_through_though_it_seemed_to_fail_is_not_repeated(
     assert (gate.count(), gate.count("attempts"), gate.count("outcomes")) == (2, 2, 1)
 
 
+def test_statements_whose_writing_is_repeated_are_not(
+    gate: Gate, queue_on: QueueOn, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    """Neither the last one nor those before it, though without keys only the last could be told by what it says."""
+    told = (make_outcome(value=0.0), make_outcome(value=1.0, minutes=1), make_outcome(value=0.0, minutes=2))
+    with queue_on(gate) as queue:
+        queue.put(make_record())
+        assert queue.flush(20)
+        gate.go.clear()
+        gate.after = [StoreError("connection lost")]
+        for statement in told:
+            assert queue.put_outcome(statement, ()).accepted
+        gate.go.set()
+        assert queue.flush(20)
+    assert gate.count("outcomes") == 3
+
+
 def test_one_record_that_cannot_be_written_is_lost_alone(
     gate: Gate, queue_on: QueueOn, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:

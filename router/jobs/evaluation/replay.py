@@ -23,6 +23,9 @@ Ints: TypeAlias = NDArray[np.int64]
 ERROR_PRICES = 41
 """Prices of an error tried between "cost is all" and "correctness is all"."""
 
+MIN_COMPLETE = 50
+"""With fewer queries known on every route, estimates stand in for what was not seen."""
+
 _NOTHING = Query(messages=())
 
 
@@ -110,20 +113,29 @@ def choices(data: Recorded, plan: Plan | None, safe_route: str, rows: Ints | Non
 
 
 def curve(data: Recorded, rows: Ints | None = None) -> tuple[Point, ...]:
-    """Accuracy and mean cost of every fixed route and of the policy at each price of an error, on queries whose
-    outcome is known for every route."""
-    full = np.flatnonzero(~np.isnan(data.correct).any(axis=1) & ~np.isnan(data.cost).any(axis=1))
-    use = full if rows is None else np.intersect1d(full, rows)
+    """Accuracy and mean cost of every fixed route and of the policy at each price of an error.
+
+    On queries whose outcome is known for every route; where there are fewer than MIN_COMPLETE of them (a log in which
+    each query went down one route), on all labelled queries, held-out estimates standing in for what was not seen."""
+    known = ~np.isnan(data.correct) & ~np.isnan(data.cost)
+    full = _among(known.all(axis=1), rows)
+    use = full if len(full) >= MIN_COMPLETE else _among(known.any(axis=1), rows)
     if not use.size:
         return ()
+    correct, cost = np.where(known, data.correct, data.p_correct), np.where(known, data.cost, data.expected_cost)
     points = [
-        Point(float(data.correct[use, r].mean()), float(data.cost[use, r].mean()), route=route.name)
+        Point(float(correct[use, r].mean()), float(cost[use, r].mean()), route=route.name)
         for r, route in enumerate(data.routes)
     ]
     for price in error_prices(data):
         chosen = choices(data, Priced(price), data.routes[-1].name, use)
-        points.append(Point(float(data.correct[use, chosen].mean()), float(data.cost[use, chosen].mean()), price))
+        points.append(Point(float(correct[use, chosen].mean()), float(cost[use, chosen].mean()), price))
     return tuple(points)
+
+
+def _among(wanted: NDArray[np.bool_], rows: Ints | None) -> Ints:
+    found = np.flatnonzero(wanted)
+    return found if rows is None else np.intersect1d(found, rows)
 
 
 def error_prices(data: Recorded) -> tuple[float, ...]:
@@ -131,4 +143,5 @@ def error_prices(data: Recorded) -> tuple[float, ...]:
     costs = data.expected_cost[np.isfinite(data.expected_cost) & (data.expected_cost > 0)]
     if not costs.size:
         return (1.0,)
-    return tuple(float(x) for x in np.geomspace(costs.min() / 10, costs.max() * 1000, ERROR_PRICES))
+    low, high = float(costs.min()) / 10, float(costs.max()) * 1000
+    return tuple(np.geomspace(low, high, ERROR_PRICES).tolist())

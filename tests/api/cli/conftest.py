@@ -88,9 +88,16 @@ class Serving:
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal to its whole process group, as a terminal does; its exit code."""
         os.killpg(self.process.pid, number)
-        code = self.process.wait(15)
-        self._reader.join(5)
-        return code
+        return self.process.wait(15)
+
+    def close(self) -> None:
+        """Kill what still lives, read what was written to its end."""
+        for process in self.members():
+            process.kill()
+        self.process.wait(10)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -138,7 +145,7 @@ def launch() -> Iterator[Callable[..., Serving]]:
 
     def start(home: Path, *arguments: str, env: dict[str, str] | None = None, **more: object) -> Serving:
         mark = uuid.uuid4().hex
-        environment = clean_environment(**{MARK: mark, "PYTHONUNBUFFERED": "1"}, **(env or {}))
+        environment = clean_environment(**{MARK: mark}, **(env or {}))
         begun = time.monotonic()
         process = subprocess.Popen(
             [str(COMMAND), "serve", "--home", str(home), "--port", "0", *arguments],
@@ -156,9 +163,7 @@ def launch() -> Iterator[Callable[..., Serving]]:
 
     yield start
     for serving in started:
-        for process in serving.members():
-            process.kill()
-        serving.process.wait(10)
+        serving.close()
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from pointsman.api.cli.main import main
+from pointsman.api.cli.serve import prepare_tables
+from pointsman.router.config import load
 
 DIGITS = """\
 models:
@@ -54,7 +56,7 @@ def test_it_says_where_it_listens_what_it_has_and_what_to_type(served: Any) -> N
     assert f"listens on {served.base}" in said
     assert f"{served.base}/docs" in said
     for route, budget in (("small", "off"), ("budgeted", "17"), ("full", "unlimited")):
-        assert re.search(rf"{route} +digits +(direct|think) +{route} +{budget} +~0.0001/0.001", said)
+        assert re.search(rf"{route} +digits +(direct|think) +{route} +{budget} +~[\d.e-]+/[\d.e-]+", said)
     assert str(served.home) in said
 
 
@@ -219,6 +221,19 @@ def test_sigterm_while_it_starts_leaves_nothing(
     assert "Traceback" not in serving.output
 
 
+def test_a_server_of_the_owners_that_is_down_is_waited_for_and_named(
+    launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """It may be loading for minutes: start-up says what it waits for, requests get 503, SIGTERM ends it all."""
+    file = tmp_path / "down.yaml"
+    file.write_text("models: {qwen: {url: 'http://127.0.0.1:9/v1', parameters: 8}}\n")
+    serving = launch(tmp_path / "home", "--config", str(file))
+    serving.await_line("not ready yet, still trying: .*127.0.0.1:9")
+    assert "listens on" not in serving.output
+    assert serving.end(signal.SIGTERM) == 0
+    assert serving.members() == []
+
+
 def test_an_engine_that_does_not_come_up_is_told_with_its_log(launch: Callable[..., Any], tmp_path: Path) -> None:
     """Exit code 1, the model, the last lines of its log; nothing is left running."""
     (tmp_path / "broken.gguf").write_bytes(b"no model at all")
@@ -243,25 +258,34 @@ def test_a_model_file_that_is_missing_is_named(launch: Callable[..., Any], tmp_p
     assert "Traceback" not in serving.output
 
 
-@pytest.mark.parametrize("empty", [True, False], ids=["without tables", "with tables"])
 def test_a_read_only_database_is_said_and_answers_go_on(
-    launch: Callable[..., Any], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], empty: bool
+    launch: Callable[..., Any], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What cannot be remembered fails no request: the server says what is wrong with the store, queries are answered.
     Commands that must write to the store fail with exit code 1."""
     store, at = tmp_path / "sealed.db", ["--home", str(tmp_path / "home")]
-    if empty:
-        sqlite3.connect(store).executescript("create table other (x); drop table other").connection.close()
-    else:
-        assert main(["route", "3+4", "--store", f"sqlite:///{store}", *at]) == 0
-    url = f"sqlite:///file:{store}?mode=ro&uri=true"  # as file permissions do, but for root too
+    assert main(["route", "3+4", "--store", f"sqlite:///{store}", *at]) == 0
+    url = sealed(store)
     serving = launch(tmp_path / "home", "--config", str(config), "--store", url).ready()
     with serving.client() as client:
         assert ask(client, "3+4", "small").status_code == 200
     serving.await_line("read-only", 30)
     assert serving.end() == 0
-    if empty:
-        assert "nothing is remembered" in serving.output
     capsys.readouterr()
     assert main(["db", "prune", "--older-than", "0s", "--store", url, *at]) == 1
     assert "read-only" in capsys.readouterr().err
+
+
+def test_tables_that_cannot_be_made_are_a_note_of_the_start(tmp_path: Path) -> None:
+    """A read-only database without our tables: the sentence that start-up shows, and no exception."""
+    sqlite3.connect(tmp_path / "sealed.db").executescript("create table other (x)").connection.close()
+    settings, _ = load(None, {"home": str(tmp_path), "store": sealed(tmp_path / "sealed.db")}, environ={})
+    note = prepare_tables(settings)
+    assert note is not None
+    assert "nothing is remembered" in note
+    assert "read-only" in note
+
+
+def sealed(store: Path) -> str:
+    """The URL of a database that cannot be written: as file permissions do it, but for root too."""
+    return f"sqlite:///file:{store}?mode=ro&uri=true"

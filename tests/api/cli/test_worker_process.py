@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from pointsman.api.cli.listening import listen, reachable
-from pointsman.api.cli.worker_process import Orders, Worker, readiness
+from pointsman.api.cli.worker_process import Orders, Worker, readiness, waited_for
 from pointsman.errors import LaunchError
 
 
@@ -33,21 +34,34 @@ def test_a_worker_that_ends_at_start_up_is_no_endless_wait(tmp_path: Path) -> No
         worker.start()
         try:
             with pytest.raises(LaunchError, match="exit code 2"):
-                worker.await_ready(*reachable(bound))
+                worker.await_ready(*reachable(bound), print)
         finally:
             worker.stop(0.0)
 
 
 def test_a_worker_can_be_stopped_before_it_was_started_and_twice(tmp_path: Path) -> None:
     """Stopping is harmless at any time, and leaves no process."""
+    before = {child.pid for child in psutil.Process().children()}
     with listen("127.0.0.1", 0) as bound:
         worker = Worker(bound, Orders(tmp_path / "none.yaml", {}, {}))
         worker.stop(1.0)
         worker.start()
         worker.stop(0.0)
         worker.stop(0.0)
-        with pytest.raises(ChildProcessError):  # every child has been waited for
-            os.waitpid(-1, os.WNOHANG)
+    assert [child for child in psutil.Process().children() if child.pid not in before] == []
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"missing": {"qwen": "refused", "engines": "starting"}}, "qwen: refused; engines: starting"),
+        ({"problem": "no answer"}, "no answer"),
+        ({"missing": {}}, "the engines are starting"),
+    ],
+)
+def test_what_is_waited_for_is_said_in_words(told: dict[str, Any], said: str) -> None:
+    """Each missing model with its reason; something in any case."""
+    assert waited_for(told) == said
 
 
 def test_nobody_answers_is_no_error() -> None:

