@@ -1,8 +1,8 @@
 """The optimiser for digits: Muon for the matrices, AdamW for the embedding and the norms.
 
 Muon (Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024) makes every update of a
-matrix nearly orthogonal. On these traces it needs about a third of AdamW's steps. torch.optim.Muon works on one
-matrix at a time and in bfloat16, which few CPUs multiply fast: here matrices of one shape go together, in float32.
+matrix nearly orthogonal. torch.optim.Muon works on one matrix at a time and in bfloat16, which few CPUs multiply
+fast: here matrices of one shape go together, in float32.
 """
 
 from __future__ import annotations

@@ -140,6 +140,10 @@ Files: `model.safetensors` with the tokenizer's and configuration's files (trans
 `enable_thinking` (true unless given); `<think>` and `</think>` are control tokens. Any text goes in: printable ASCII
 has a token a character, the rest a token a byte.
 
+What it cannot do: earlier turns of a conversation confuse it (a system message hardly does), blanks or anything else
+inside a chain too; other text may make it think or write on, so give a limit. A JSON schema holds; bound its strings
+(`enum`, `pattern`, `maxLength`), an open one may not end.
+
 Trained from scratch on generated chains only: {steps:,} steps, {cpu_seconds:,} seconds of CPU time, seed {seed}.
 
     python scripts/train_digits.py --out backends/models/digits

@@ -1,4 +1,4 @@
-"""Write docs/reference/*.md from the code: `python scripts/reference.py`; with --check, say whether they are up to date.
+"""Write docs/reference/*.md from the code: `python scripts/reference.py`; with --check, tell whether they are current.
 
 configuration.md from the sections' pydantic models, commands.md from the command line's own help, http.md from the
 OpenAPI description.
@@ -12,14 +12,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
 from pointsman.api.app import create_app
 from pointsman.api.config import ServerConfig
 from pointsman.backends import EnginesConfig, ModelConfig, Timeouts
 from pointsman.router import Router, Settings
 from pointsman.router.config import ObjectiveConfig, PriceConfig, RouteConfig
 from pointsman.store import StoreConfig
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by scripts/reference.py; do not edit. -->\n\n"
@@ -43,9 +44,13 @@ def configuration() -> str:
         "command line; later wins. `pointsman config` prints the effective one and where each value came from.\n"
     ]
     for name, about, model in SECTIONS:
-        rows = [f"\n## {name}\n\n{about[0].upper()}{about[1:]}.\n\n| setting | type | default | meaning |\n|---|---|---|---|\n"]
+        rows = [
+            f"\n## {name}\n\n{about[0].upper()}{about[1:]}.\n\n| setting | type | default | meaning |\n|---|---|---|---|\n"
+        ]
         for field, info in model.model_fields.items():
-            rows.append(f"| `{field}` | {_type(info.annotation)} | {_default(info)} | {_cell(info.description or '')} |\n")
+            rows.append(
+                f"| `{field}` | {_type(info.annotation)} | {_default(info)} | {_cell(info.description or '')} |\n"
+            )
         parts.append("".join(rows))
     return "".join(parts)
 
@@ -89,7 +94,9 @@ def http() -> str:
             if described := what.get("description"):
                 parts.append(f"\n{described.strip()}\n")
             parts.append("\n| status | meaning |\n|---|---|\n")
-            parts += [f"| {code} | {_cell(answer.get('description', ''))} |\n" for code, answer in what["responses"].items()]
+            parts += [
+                f"| {code} | {_cell(answer.get('description', ''))} |\n" for code, answer in what["responses"].items()
+            ]
     return "".join(parts)
 
 

@@ -1,9 +1,9 @@
 """Train the artifact that ships with the default configuration: `python scripts/train_shipped_artifact.py`.
 
 Reads the committed table scripts/shipped_artifact.jsonl (one row per prompt and route) and writes the artifact into
-classifiers/models/shipped/. With --gather the table itself is made anew: chains and open-text prompts of our own run on
-all four embedded routes (some minutes). On open text `chat` counts as right and the others as wrong BY CONVENTION:
-nobody judged those answers; the artifact's report says so.
+classifiers/models/shipped/. With --gather the table itself is made anew (with --gather MODEL: the rows of this model
+only): chains and open-text prompts of our own run on the embedded routes, which takes some minutes. On open text `chat`
+counts as right and the others as wrong BY CONVENTION: nobody judged those answers; the artifact's report says so.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ CONVENTION = (
 )
 
 
-async def gather(router: Router) -> list[dict[str, Any]]:
-    """A row of the shared table form for every prompt and route."""
+async def gather(router: Router, model: str) -> list[dict[str, Any]]:
+    """A row of the shared table form for every prompt and route (of this model; all: of every one)."""
     await router.open_engines(router.endpoints())
     asked: list[tuple[str, Question | None]] = [(q.prompt, q) for q in chains(N_CHAINS, LENGTHS, SEED)]
     asked += [(prompt, None) for prompt in open_text(N_OPEN, SEED)]
     gate = asyncio.Semaphore(4)
 
     async def one(i: int, prompt: str, question: Question | None, route: str) -> dict[str, Any]:
-        limit = MAX_CHAIN_TOKENS if question is not None and route == "chat" else MAX_TOKENS
+        limit = MAX_TOKENS if question is None else MAX_CHAIN_TOKENS if route == "chat" else None
         query = Query(messages=({"role": "user", "content": prompt},), max_tokens=limit)
         async with gate:
             _, answered = await collect(router.run(query, Wish(route=route)))
@@ -67,13 +67,18 @@ async def gather(router: Router) -> list[dict[str, Any]]:
             "tokens_are": "billed",
         }
 
-    jobs = [one(i, p, q, r.name) for i, (p, q) in enumerate(asked) for r in router.routes]
+    jobs = [one(i, p, q, r.name) for i, (p, q) in enumerate(asked) for r in router.routes if model in ("all", r.model)]
     return list(await asyncio.gather(*jobs))
 
 
 def mode_of(route: str) -> str:
     """The table's word for a route's mode."""
     return {"small": "direct", "budgeted": "think-budget-17", "full": "think-full", "chat": "direct"}[route]
+
+
+def read() -> list[dict[str, Any]]:
+    """The rows of the committed table."""
+    return [orjson.loads(line) for line in TABLE.read_bytes().splitlines()]
 
 
 def observations(rows: list[dict[str, Any]]) -> list[Observation]:
@@ -100,18 +105,20 @@ def observations(rows: list[dict[str, Any]]) -> list[Observation]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gather", action="store_true", help="make the table anew first")
+    parser.add_argument("--gather", nargs="?", const="all", metavar="MODEL", help="make the table anew first")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         settings, _ = load(None, {"home": home}, environ={})
         with Router(settings) as router:
+            router.store.upgrade()
             if args.gather:
-                rows = router.portal().call(gather, router)
+                rows = router.portal().call(gather, router, args.gather)
+                kept = [] if args.gather == "all" else [row for row in read() if row["model"] != args.gather]
+                rows = sorted([*kept, *rows], key=lambda row: (row["query_id"], row["model"], row["mode"]))
                 TABLE.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-            rows = [orjson.loads(line) for line in TABLE.read_bytes().splitlines()]
             aim = Aim(router.routes, settings.objective.objective(), "chat")
             shutil.rmtree(SHIPPED, ignore_errors=True)
-            done = retrain(observations(rows), aim, router.decider.embedder, SHIPPED, notes=[CONVENTION])
+            done = retrain(observations(read()), aim, router.decider.embedder, SHIPPED, notes=[CONVENTION])
     print(done.artifact.id, done.comparison.sentence)
 
 

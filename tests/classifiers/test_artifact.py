@@ -28,6 +28,7 @@ from pointsman.classifiers import (
     shipped_artifacts,
 )
 from pointsman.classifiers import artifact as module
+from pointsman.classifiers.fitting import FitSettings
 from pointsman.errors import ArtifactError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,7 +43,7 @@ PARTS = ("artifact.json", "arrays.npz", "report.json")
 
 @pytest.fixture(scope="module")
 def estimator(world: Callable) -> Estimator:
-    return fit(world(80).training)
+    return fit(world(80).training, FitSettings(strengths=(0.1,), token_penalties=(0.1,), inner_folds=2))
 
 
 @pytest.fixture

@@ -116,9 +116,9 @@ def test_log_probabilities_cover_thought_and_answer(server: Any) -> None:
 
 
 @pytest.mark.parametrize("thinking", [True, False])
-@pytest.mark.parametrize("kind", ["integer", "string"])
-def test_a_schema_gives_json_with_the_right_answer(server: Any, thinking: bool, kind: str) -> None:
-    schema = {"type": "object", "properties": {"answer": {"type": kind}}, "required": ["answer"]}
+@pytest.mark.parametrize("kind", [{"type": "integer"}, {"enum": list("0123456789")}], ids=["integer", "enum"])
+def test_a_schema_gives_json_with_the_right_answer(server: Any, thinking: bool, kind: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"answer": kind}, "required": ["answer"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     options = {"response_format": wanted, "chat_template_kwargs": {"enable_thinking": thinking}}
     choice, _ = server.chat("3+4", **options)
@@ -132,14 +132,10 @@ def test_any_text_is_accepted(server: Any, text: str) -> None:
     assert usage["prompt_tokens"] == len(text.encode()) + 4
 
 
-def test_a_system_message_and_an_earlier_turn_do_not_confuse_it(server: Any) -> None:
-    before = [
-        {"role": "system", "content": "Answer with 1 digit only."},
-        {"role": "user", "content": "9*9-4"},
-        {"role": "assistant", "content": "7"},
-    ]
+def test_a_system_message_does_not_confuse_it(server: Any) -> None:
+    system = {"role": "system", "content": "Think step by step, but keep a draft of 5 words at most for each step."}
     questions = chains(20, (2, 4, 6), seed=14, held_out=True)
-    messages = [[*before, {"role": "user", "content": q.prompt}] for q in questions]
+    messages = [[system, {"role": "user", "content": q.prompt}] for q in questions]
     answers = [server.chat("", messages=m)[0]["message"]["content"] for m in messages]
     assert sum(map(check, questions, answers)) >= 16
 

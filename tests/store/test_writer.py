@@ -83,6 +83,15 @@ def test_statements_whose_writing_is_repeated_are_not(
     assert gate.count("outcomes") == 3
 
 
+def test_what_comes_while_the_thread_sleeps_wakes_it(gate: Gate, queue_on: QueueOn, make_record: MakeRecord) -> None:
+    with queue_on(gate) as queue:
+        for number in range(3):
+            gate.entered.clear()
+            queue.put(make_record(f"d{number}"))
+            assert gate.entered.wait(20), "nobody had to flush"
+            assert queue.flush(20)
+
+
 def test_one_record_that_cannot_be_written_is_lost_alone(
     gate: Gate, queue_on: QueueOn, make_record: MakeRecord, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -118,8 +118,8 @@ def curve(data: Recorded, rows: Ints | None = None) -> tuple[Point, ...]:
     On queries whose outcome is known for every route; where there are fewer than MIN_COMPLETE of them (a log in which
     each query went down one route), on all labelled queries, held-out estimates standing in for what was not seen."""
     known = ~np.isnan(data.correct) & ~np.isnan(data.cost)
-    full = _among(known.all(axis=1), rows)
-    use = full if len(full) >= MIN_COMPLETE else _among(known.any(axis=1), rows)
+    full = _among(known.min(axis=1), rows)
+    use = full if len(full) >= MIN_COMPLETE else _among(known.max(axis=1), rows)
     if not use.size:
         return ()
     correct, cost = np.where(known, data.correct, data.p_correct), np.where(known, data.cost, data.expected_cost)
