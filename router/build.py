@@ -1,4 +1,7 @@
-"""The one place that wires a router together: settings in, routes, decider, engines and store out."""
+"""The one place that wires a router together: settings in, routes, decider, engines and store out.
+
+What deciding and running need is imported where it is built: the parent of `pointsman serve` wants only the routes and
+the store, and must not wait for the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..backends import (
     Endpoint,
@@ -13,18 +17,18 @@ from ..backends import (
     EnginesConfig,
     Mode,
     ModelConfig,
-    create,
     embedded_path,
     mode,
     parameters_from_name,
 )
-from ..classifiers import load_embedder
 from ..domain import Capabilities, Price, Route
 from ..errors import BackendError, BadRequest, ConfigError
 from ..store import Store, StoreConfig, open_store
 from .config import RouteConfig, Settings
-from .decide import Decider, Standing
 from .pricing import assumed_price, check_prices
+
+if TYPE_CHECKING:
+    from .decide import Decider
 
 
 def present_models(settings: Settings) -> tuple[dict[str, ModelConfig], dict[str, str]]:
@@ -93,6 +97,9 @@ def _price(name: str, route: RouteConfig, model: ModelConfig) -> Price:
 
 def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
     """A decider without an artifact."""
+    from ..classifiers import load_embedder
+    from .decide import Decider, Standing
+
     names = [route.name for route in routes]
     safe = settings.safe_route if settings.safe_route in names else names[-1]
     observed = settings.observe_route if settings.policy == "observe" else None
@@ -105,6 +112,8 @@ def build_engines(
     models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint], limits: EnginesConfig | None = None
 ) -> dict[str, Engine]:
     """An engine for each model; `endpoints` are those of the servers that we launched. Raises ConfigError."""
+    from ..backends import create
+
     engines: dict[str, Engine] = {}
     for name, model in models.items():
         ours = endpoints.get(name)

@@ -45,7 +45,8 @@ def configuration() -> str:
     ]
     for name, about, model in SECTIONS:
         rows = [
-            f"\n## {name}\n\n{about[0].upper()}{about[1:]}.\n\n| setting | type | default | meaning |\n|---|---|---|---|\n"
+            f"\n## {name}\n\n{about[0].upper()}{about[1:]}.\n\n",
+            "| setting | type | default | meaning |\n|---|---|---|---|\n",
         ]
         for field, info in model.model_fields.items():
             rows.append(

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
@@ -171,8 +172,10 @@ class WriteQueue:
         self._depth += 1
         self._bytes += weight
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, args=(self,), name="pointsman-store", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, args=(self,), name="pointsman-store", daemon=True)
+            with suppress(RuntimeError):  # no more threads to be had: the next item tries again
+                thread.start()
+                self._thread = thread
         elif self._asleep or len(self._waiting) == BATCH:
             self._changed.notify_all()
 

@@ -17,7 +17,7 @@ QUICK = FitSettings(strengths=(0.01, 0.1, 1.0), token_penalties=(0.1, 0.01), emb
 
 @pytest.fixture(scope="module")
 def large(world: Callable):
-    return world(1600, seed=0)
+    return world(2500, seed=0)
 
 
 @pytest.fixture(scope="module")

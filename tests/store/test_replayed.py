@@ -108,6 +108,9 @@ def test_a_cut_thought_gives_its_answer_where_it_ended_and_else_the_fallbacks(ta
     assert (found["q0"].input_tokens, found["q0"].output_tokens) == (5, 50)
     assert (found["q1"].answer, found["q1"].correct) == ("direct1", 0)
     assert (found["q1"].input_tokens, found["q1"].output_tokens) == (10, 64 + 2)
+    exactly = replace(derived, routes=(SMALL, DerivedRoute("cut", "full", 90, "small"), FULL))
+    ended = [each for each in observations_from_table(table(*ROWS), exactly).observations if each.route == "cut"]
+    assert [each.answer for each in ended] == ["think0", "think1"], "a thought of just the budget has ended"
 
 
 @settings(max_examples=40, deadline=None)
