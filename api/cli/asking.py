@@ -48,10 +48,10 @@ def route(
         return
     screen = out()
     screen.print(f"[bold]{decision.route.name}[/bold]", end="")
-    screen.print(f" ({route_words(decision)}): {decision.reason}", markup=False)
+    screen.print(f" ({route_words(decision)}): {decision.reason}", markup=False, soft_wrap=True)
     if decision.estimates:
         screen.print(estimates_table(decision))
-    screen.print(_small_print(decision), style="dim", markup=False)
+    screen.print(_small_print(decision), style="dim", markup=False, soft_wrap=True)
 
 
 def route_words(decision: Decision) -> str:

@@ -49,7 +49,15 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> float:
 
 def engines() -> set[int]:
     """The engine processes of this one."""
-    return {one.pid for one in psutil.Process().children() if "llamacpp_server" in " ".join(one.cmdline())}
+    return {one.pid for one in psutil.Process().children() if "llamacpp_server" in command_of(one)}
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; nothing for one that has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 def dead(pid: int) -> bool:

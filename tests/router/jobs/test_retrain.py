@@ -59,7 +59,7 @@ def test_what_the_text_tells_is_learnt_and_shown_on_held_out_groups(done: Retrai
     assert held["saved"] > 0.2
     assert held["policy"]["accuracy"] > held["random_mix"]["accuracy"] + 0.1
     assert done.comparison.better
-    assert done.report["routes"]["small"]["calibration"]["auroc"] > 0.9
+    assert done.report["routes"]["small"]["calibration"]["auroc"] > 0.8
     assert len(held["by_group"]) == 10
 
 
