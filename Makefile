@@ -6,6 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?=
+# Packages are installed without byte code (a fifth of the size); what is used is compiled at its first start, and start-up
+# is slow where that is forbidden.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help setup serve demo test lint bench bench-encoders lock clean

@@ -77,8 +77,8 @@ def fit(training: TrainingSet, settings: FitSettings | None = None) -> Estimator
     import_module("sklearn.linear_model")  # before the limit: it reaches only libraries that are loaded
     how = settings or FitSettings()
     rows = training.ordered()
-    # One thread: the same sums on any machine, the other cores left alone, and no OpenMP barriers, which made a fit of
-    # 300 rows take 70 s where the cores were busy.
+    # One thread: the same sums on any machine, the other cores left alone, and no OpenMP barriers: where the cores were
+    # busy, waiting at them took 50 s of a fit of 300 rows.
     with threadpool_limits(limits=1):
         frame = _frame(rows, how)
         x = design(rows.features, rows.embeddings, *frame).astype(np.float64)

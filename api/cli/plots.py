@@ -134,7 +134,7 @@ class Canvas:
         every = max(1, (self.height - 1) // 4)
         if row % every:
             return ""
-        return f"{1 - (1 - self.low) * row / (self.height - 1):.0%}"
+        return f"{100 - 100 * (1 - self.low) * row / (self.height - 1):.3g}%"
 
     def _x_ticks(self) -> str:
         ticks = [" "] * (self.width + 8)

@@ -1,17 +1,21 @@
-"""`pointsman demo`: what it plays on and how it shows the result (playing itself: tests/router/jobs)."""
+"""`pointsman demo`: what it plays on, how it shows the result, and a small one played for real."""
 
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from rich.console import Console
 
 from pointsman.api.cli.demonstration import demo_settings, show
+from pointsman.api.cli.main import main
 from pointsman.backends import load_modes
 from pointsman.router.build import build_routes, present_models
+from pointsman.router.jobs import demo as jobs
 
 
 def figure(accuracy: float, output_tokens: float, **share: float) -> dict[str, Any]:
@@ -54,6 +58,27 @@ def test_it_plays_on_the_three_routes_of_digits_whatever_the_environment_says(
     models, missing = present_models(settings)
     assert [route.name for route in build_routes(settings, models, load_modes({}))] == ["small", "budgeted", "full"]
     assert (settings.home, settings.safe_route, missing) == (tmp_path, "full", {})
+
+
+def test_a_small_one_is_played_for_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command starts the engine, logs, learns, tests, and writes its figures and its picture; the cold router is as
+    full as the full route, and nothing of it is left running or in the owner's folders."""
+    monkeypatch.setattr(jobs, "N_TRAIN", 60)
+    monkeypatch.setattr(jobs, "N_TEST", 60)
+    out, png = tmp_path / "demo.json", tmp_path / "demo.png"
+    assert main(["demo", "--json", str(out), "--png", str(png)]) == 0
+    shown = capsys.readouterr()
+    assert "60 chains not trained on, 60 learnt from" in shown.out
+    assert "testing: 180 of 180" in shown.err
+    result = json.loads(out.read_text())
+    assert (result["n_train"], result["n_test"]) == (60, 60)
+    assert result["cold"] == result["routes"]["full"]
+    assert result["routes"]["small"]["output_tokens"] < result["retrained"]["output_tokens"]
+    assert png.stat().st_size > 1000
+    assert not (tmp_path / "data").exists()
+    assert [c for c in psutil.Process().children() if "pointsman.backends.llamacpp_server" in c.cmdline()] == []
 
 
 def test_the_result_is_a_table_a_picture_and_the_promises() -> None:
