@@ -58,7 +58,8 @@ class Serving:
         with self._told:
             self._told.wait_for(lambda: found() is not None or self.lines[-1:] == ["<end>"], seconds)
             line = found()
-        assert line is not None, f"no line like {pattern!r} came:\n" + self.output
+        code = self.process.poll()
+        assert line is not None, f"no line like {pattern!r} came (exit code {code}):\n{self.output}"
         return line
 
     def ready(self) -> Serving:
