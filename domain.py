@@ -270,6 +270,17 @@ class Decision:
     def __str__(self) -> str:
         return f"{self.route.name}: {self.reason}"
 
+    def __repr__(self) -> str:
+        """For a prompt or a notebook: the reason, then a line for every route's estimate, the chosen one marked."""
+        lines = [f"<Decision {self} [{self.overhead_ms:.1f} ms, artifact {self.artifact or 'none'}]"]
+        for name, e in self.estimates.items():
+            mark = "->" if name == self.route.name else "  "
+            lines.append(
+                f"  {mark} {name:12} {e.p_correct:6.1%} ± {e.p_correct_se:.1%} right, "
+                f"{e.output_tokens:6.0f} ± {e.output_tokens_se:.0f} tokens, cost {e.cost:.3g}"
+            )
+        return "\n".join(lines) + ">"
+
 
 class Source(StrEnum):
     """Who says whether an answer was right."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +124,12 @@ def story(router: Router, test: Sequence[Question], data: Recorded, learnt: Retr
     best = figures.best_fixed(fixed)
     mix = figures.random_mix(fixed, retrained.cost)
     result: dict[str, Any] = {
-        "routes": {name: _plain(fixed[name]) for name in TIERS},
-        "cold": _plain(cold),
-        "retrained": _plain(retrained),
-        "best_fixed": {"name": best, **_plain(fixed[best])},
-        "random_mix": _plain(mix) if mix else None,
-        "oracle": _plain(figures.oracle(data, rows)),
+        "routes": {name: asdict(fixed[name]) for name in TIERS},
+        "cold": asdict(cold),
+        "retrained": asdict(retrained),
+        "best_fixed": {"name": best, **asdict(fixed[best])},
+        "random_mix": asdict(mix) if mix else None,
+        "oracle": asdict(figures.oracle(data, rows)),
         "n_train": n_train,
         "n_test": len(test),
         "by_difficulty": _by_difficulty(test, data, chosen),
@@ -154,16 +154,7 @@ def _by_difficulty(test: Sequence[Question], data: Recorded, chosen: Any) -> Jso
     for name in DIFFICULTIES:
         rows = np.array([i for i, q in enumerate(test) if q.difficulty == name])
         out[name] = {
-            "retrained": _plain(figures.figure(data, rows, chosen[rows])),
-            "routes": {k: _plain(f) for k, f in figures.fixed(data, rows).items()},
+            "retrained": asdict(figures.figure(data, rows, chosen[rows])),
+            "routes": {k: asdict(f) for k, f in figures.fixed(data, rows).items()},
         }
     return out
-
-
-def _plain(figure: figures.Figure) -> Json:
-    return {
-        "accuracy": figure.accuracy,
-        "output_tokens": figure.output_tokens,
-        "cost": figure.cost,
-        "share": figure.share,
-    }

@@ -6,7 +6,7 @@ group's figures come from an estimator and a price that never saw it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -156,14 +156,14 @@ def _held_out(seen: Recorded, rows: Ints, folds: Ints, aim: Aim, fixed: dict[str
     gained = seen.correct[rows, chosen] - seen.correct[rows, column]
     mix = figures.random_mix(fixed, mine.cost)
     return {
-        "fixed": {name: vars_of(f) for name, f in fixed.items()},
+        "fixed": {name: asdict(f) for name, f in fixed.items()},
         "best_fixed": best,
-        "policy": vars_of(mine),
+        "policy": asdict(mine),
         "accuracy_gain": float(gained.mean()),
         "accuracy_gain_ci95": list(figures.interval(gained, clusters=seen.groups[rows])),
         "saved": 1 - mine.cost / fixed[best].cost if fixed[best].cost > 0 else 0.0,
-        "random_mix": vars_of(mix) if mix else None,
-        "oracle": vars_of(figures.oracle(seen, rows)),
+        "random_mix": asdict(mix) if mix else None,
+        "oracle": asdict(figures.oracle(seen, rows)),
         "by_group": figures.by_group(seen, rows, chosen, column)[:50],
     }
 
@@ -176,16 +176,6 @@ def nested_choices(seen: Recorded, rows: Ints, folds: Ints, aim: Aim) -> Ints:
         found = plan(aim.objective, curve(seen, rows[folds != fold]))
         chosen[here] = choices(seen, found, aim.safe_route, rows[here])
     return chosen
-
-
-def vars_of(figure: figures.Figure) -> Json:
-    """A figure as JSON."""
-    return {
-        "accuracy": figure.accuracy,
-        "output_tokens": figure.output_tokens,
-        "cost": figure.cost,
-        "share": figure.share,
-    }
 
 
 def _calibration(predicted: Floats, correct: Floats) -> Json:

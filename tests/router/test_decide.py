@@ -60,6 +60,9 @@ def test_the_shipped_artifact_really_chooses(decider: Decider, text: str, route:
 def test_a_decision_prints_as_route_and_reason(decider: Decider) -> None:
     decision, _ = decider.decide(as_query("3+4"))
     assert str(decision) == f"small: {decision.reason}"
+    shown = repr(decision).splitlines()
+    assert len(shown) == 5
+    assert any(line.lstrip().startswith("-> small") and "% right" in line for line in shown)
 
 
 def test_a_lower_quality_never_costs_more(decider: Decider) -> None:
