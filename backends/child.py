@@ -74,7 +74,7 @@ class Child:
             if problem is None:
                 break
             # another process may have taken the port since we looked: only then is trying again of use
-            if last or not _taken(self._port):
+            if last or self._stopping.is_set() or not _taken(self._port):
                 self.stop()
                 raise LaunchError(f"models.{self.name}: {problem}; its log is {self._log}", log_tail=_tail(self._log))
         self._state = "ready"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ...domain import Decision
     from ...router import Router
     from ...router.live import Answered
+    from ...store import Store
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME", help="auto, auto:small, auto:0.9, a route, a model, name(512).")
@@ -161,6 +163,17 @@ def _summary(answered: Answered, screen: Console) -> None:
     screen.print(" · ".join(parts), style="dim", markup=False, soft_wrap=True)
 
 
+RECORD_S = 2.0
+"""A running server writes a decision's record within this many seconds, if its database is well."""
+
+
+def _await_record(store: Store, decision: str) -> None:
+    """Wait until the record is written: feedback may come faster than a running server's queue is emptied."""
+    deadline = time.monotonic() + RECORD_S
+    while store.decision(decision) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 @located
 def feedback(
     where: Where,
@@ -188,6 +201,7 @@ def feedback(
         idempotency_key=key,
     )
     with where.opened_store() as store:
+        _await_record(store, decision)
         receipt = store.put_outcome(stated)
         if not store.flush() or store.stats().dropped:
             raise StoreError(f"The feedback could not be written: {store.stats().failing or 'the store is too slow'}.")

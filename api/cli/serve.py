@@ -6,10 +6,10 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,6 +40,44 @@ class _Told(BaseException):
         self.number = number
 
 
+class _Signals:
+    """While this context lasts, SIGINT and SIGTERM raise `_Told`; the handlers from before come back at its end."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._held = False
+        self._waiting: int | None = None
+
+    def __enter__(self) -> _Signals:
+        self._before = {number: signal.signal(number, self._tell) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """A signal that comes in here raises at its end: a process that is half started could not be stopped."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._waiting is not None:
+            raise _Told(self._waiting)
+
+    def ignore(self) -> None:
+        """From here on signals do nothing: once is enough."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _tell(self, number: int, _: FrameType | None) -> None:
+        if not self._held:
+            raise _Told(number)
+        self._waiting = number
+
+
 @located
 def serve(
     where: Where,
@@ -54,28 +92,18 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the OpenAI API, each query answered by the route that should. Ctrl-C stops it and all that it started."""
-    before = {number: signal.signal(number, _tell) for number in (signal.SIGINT, signal.SIGTERM)}
     given = {"host": host, "port": port, "log_level": log_level}
     server = {name: value for name, value in given.items() if value is not None}
-    try:
+    with _Signals() as signals, suppress(_Told):
         notes: tuple[str, ...] = ()
         if upstream is not None:
             from .upstream import configured
 
             where, notes = configured(where, upstream)
-        _serve(where, server, notes)
-    except _Told:
-        return
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _serve(where, server, notes, signals)
 
 
-def _tell(number: int, _: FrameType | None) -> None:
-    raise _Told(number)
-
-
-def _serve(where: Where, server: Json, notes: tuple[str, ...]) -> None:
+def _serve(where: Where, server: Json, notes: tuple[str, ...], signals: _Signals) -> None:
     """Start everything, say that it is there, watch over it, stop it at the end. Ends by an error or by `_Told`."""
     from ..config import load_server
     from .listening import listen, reachable
@@ -86,13 +114,13 @@ def _serve(where: Where, server: Json, notes: tuple[str, ...]) -> None:
     with listen(config.host, config.port) as listening, ExitStack() as exits:
         worker = Worker(listening, Orders(where.config, where.overrides, server))
         exits.callback(worker.stop, 0.0)
-        worker.start()
         try:
+            with signals.held():
+                worker.start()
             endpoints = _start(settings, where, worker, reachable(listening), notes, exits)
-            _watch(worker, endpoints)
+            _watch(worker, endpoints, signals)
         except _Told as told:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)  # once is enough
+            signals.ignore()
             grace = config.shutdown_grace_s
             worker.stop(min(grace, CTRL_C_GRACE_S) if told.number == signal.SIGINT else grace)
             raise
@@ -142,7 +170,7 @@ def _say(sentence: str) -> None:
     err().print(f"pointsman: {sentence}", markup=False, soft_wrap=True)
 
 
-def _watch(worker: Worker, endpoints: Mapping[str, Endpoint]) -> None:
+def _watch(worker: Worker, endpoints: Mapping[str, Endpoint], signals: _Signals) -> None:
     """Start the worker again whenever it ends by itself, with growing pauses. Ends by `_Told` only."""
     pause, longest = BACK_OFF_S
     while True:
@@ -152,6 +180,7 @@ def _watch(worker: Worker, endpoints: Mapping[str, Endpoint]) -> None:
             pause = BACK_OFF_S[0]
         _say(f"the worker ended with exit code {code}; another starts in {pause:g} s")
         threading.Event().wait(pause)
-        worker.start()
+        with signals.held():
+            worker.start()
         worker.tell(endpoints)
         pause = min(2 * pause, longest)

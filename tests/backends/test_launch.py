@@ -163,7 +163,7 @@ def test_logs_are_kept_over_starts_and_are_few(tmp_path: Path) -> None:
     log.write_text("last time")
     with Supervisor(tmp_path) as supervisor:
         supervisor.start({"digits": DIGITS})
-    assert "ready at" in log.read_text()
+        until(lambda: "ready at" in log.read_text(), 10, "the engine says that it is ready")
     assert log.with_name("digits.log.1").read_text() == "last time"
     assert log.with_name("digits.log.3").read_text() == "old 1"
 
