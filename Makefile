@@ -39,7 +39,8 @@ serve: setup  ## start the proxy on 127.0.0.1:8484
 	@exec $(BIN)/pointsman serve
 
 demo: setup  ## the learning story on the miniature reasoning model, in under two minutes
-	@exec $(BIN)/pointsman demo
+	@mkdir -p benchmarks/out
+	@exec $(BIN)/pointsman demo --json benchmarks/out/demo.json $(if $(wildcard $(VENV)/lib/python*/site-packages/matplotlib),--png benchmarks/out/demo.png)
 
 # Everything that the tests need, PyTorch's CPU build included (its own index where the default one has none).
 $(VENV)/.test: $(VENV)/.base requirements/all.lock

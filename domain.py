@@ -327,7 +327,8 @@ class Observation:
 
     query_id: one per distinct question; group: what is held out together (a benchmark, a topic; for live traffic the
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
-    None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]."""
+    None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model and
+    thinking_budget: what the route stood for when it answered (model None: the route's name alone says it)."""
 
     query_id: str
     group: str
@@ -341,3 +342,5 @@ class Observation:
     weight: float = 1.0
     features: tuple[float, ...] | None = None
     embedding: tuple[float, ...] | None = None
+    model: str | None = None
+    thinking_budget: int | None = None

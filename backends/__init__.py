@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .child import ChildStatus
     from .config import EnginesConfig, ModelConfig, Timeouts
     from .dialects import Dialect, dialect
-    from .discover import Discovered, discover
+    from .discover import Discovered
     from .embedded import EMBEDDED, embedded_path
     from .engine import (
         Continuation,
@@ -60,7 +60,6 @@ _WHERE = {
     "allot": "budget",
     "create": "engines",
     "dialect": "dialects",
-    "discover": "discover",
     "embedded_path": "embedded",
     "load_modes": "catalogue",
     "mode": "catalogue",
@@ -96,7 +95,6 @@ __all__ = [
     "allot",
     "create",
     "dialect",
-    "discover",
     "embedded_path",
     "load_modes",
     "mode",

@@ -100,7 +100,8 @@ def worth(seen: list[Observation], embedder: Embedder) -> tuple[float, float]:
         inside = whole & (held.folds == fold)
         sizes.append(int(inside.sum()))
         figures.append((auroc(p[inside], right[inside, 0]), apgr(p[inside], right[inside])))
-    return tuple(np.average(np.array(figures), axis=0, weights=sizes))
+    area, gap = np.average(np.array(figures), axis=0, weights=sizes)
+    return float(area), float(gap)
 
 
 def apgr(p_small: Any, right: Any) -> float:

@@ -58,7 +58,9 @@ def promote(database: Database, artifact: str) -> None:
     """Puts an artifact to serve; nothing happens where it does. Raises NotFound, StoreError."""
     with database.writing() as connection:
         if not _known(connection, artifact):
-            raise NotFound(f"There is no artifact {artifact!r}; `pointsman report` lists those that are.")
+            raise NotFound(
+                f"There is no artifact {artifact!r}; `pointsman promote` without an id lists those there are."
+            )
         pile = _pile(connection)
         if not pile or pile[-1] != artifact:
             _append(connection, artifact, Action.PROMOTE)

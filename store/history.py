@@ -80,6 +80,8 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
             weight=1.0 if got is None else got.weight,
             features=record.features if comparable else None,
             embedding=record.embedding if comparable else None,
+            model=attempt.model,
+            thinking_budget=attempt.thinking_budget,
         )
 
 

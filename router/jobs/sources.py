@@ -33,15 +33,17 @@ class Source:
 
 def from_store(store: Store, aim: Aim, encoder: str, since: datetime | None = None) -> Source:
     """What the router's own log teaches. Raises DataError where nothing in it is labelled."""
-    names = {route.name for route in aim.routes}
+    routes = {route.name: (route.model, route.thinking_budget) for route in aim.routes}
     logged = tuple(store.observations(since, text_of=text_of, encoder=encoder))
-    kept = tuple(o for o in logged if o.route in names)
+    # A name alone is not enough: "small" may have stood for another model before.
+    kept = tuple(o for o in logged if routes.get(o.route) == (o.model, o.thinking_budget))
     if not any(o.correct is not None for o in kept):
         raise DataError(
             "no logged answer has an outcome yet: say what was right with `pointsman feedback` or POST /v1/feedback"
         )
-    notes = [f"{len(logged) - len(kept)} logged answers of routes that are configured no longer were left out"]
-    return Source(kept, aim, tuple(notes) if len(kept) < len(logged) else ())
+    gone = len(logged) - len(kept)
+    notes = [f"{gone} logged answers of routes that are not, or no longer, configured so were left out"]
+    return Source(kept, aim, tuple(notes) if gone else ())
 
 
 def from_tables(files: Sequence[Path], constellation: str | None, objective: Objective) -> Source:

@@ -41,6 +41,7 @@ def test_an_answered_attempt_with_its_label_is_an_observation(
             weight=1.0,
             features=(0.5, 2.0),
             embedding=(0.25, -1.0, 3.0),
+            model="digits",
         )
     ]
 

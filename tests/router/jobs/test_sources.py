@@ -1,0 +1,108 @@
+"""Where training data comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.domain import (
+    Attempt,
+    Decision,
+    Enforcement,
+    Finish,
+    Metric,
+    Objective,
+    Outcome,
+    Price,
+    Purpose,
+    Query,
+    Route,
+    Source,
+    Usage,
+)
+from pointsman.errors import DataError
+from pointsman.router.jobs.evaluation.replay import Aim
+from pointsman.router.jobs.sources import from_store, from_tables
+from pointsman.store import Record, Store, StoreConfig, open_store, write_table
+
+PRICE = Price(0.1, 0.0, 1.0)
+ROUTES = (Route("small", "qwen", "direct", 0, PRICE), Route("full", "qwen", "think", None, PRICE))
+AIM = Aim(ROUTES, Objective(), "full")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(StoreConfig(url=f"sqlite:///{tmp_path}/p.db")) as opened:
+        opened.upgrade()
+        yield opened
+
+
+def log(store: Store, number: int, route: Route, *, judged: bool = True) -> None:
+    """An answer of this route to a question of its own, judged right."""
+    attempt = Attempt(
+        route.name, route.model, Purpose.ANSWER, Usage(5, 0, 0, 2), PRICE, 0.0, 1.0, 1.0, Finish.STOP,
+        Enforcement.NATIVE, thinking_budget=route.thinking_budget, answer="7",
+    )  # fmt: skip
+    now = datetime.now(UTC)
+    decision = Decision(f"d{number}", now, route, "because", Objective(), "p")
+    store.put(Record(decision, Query(messages=({"role": "user", "content": f"{number}+1"},)), (attempt,)))
+    if judged:
+        store.put_outcome(Outcome(decision.id, Metric.CORRECT, 1.0, Source.HUMAN, now))
+
+
+def test_what_was_logged_and_judged_teaches(store: Store) -> None:
+    log(store, 1, ROUTES[0])
+    log(store, 2, ROUTES[1])
+    found = from_store(store, AIM, "encoder")
+    assert [(o.route, o.correct) for o in found.observations] == [("small", 1.0), ("full", 1.0)]
+    assert found.notes == ()
+
+
+def test_a_route_that_stood_for_another_model_or_budget_teaches_nothing(store: Store) -> None:
+    """The same name in the same store, but it was another route then."""
+    log(store, 1, ROUTES[0])
+    log(store, 2, replace(ROUTES[0], model="digits"))
+    log(store, 3, replace(ROUTES[1], thinking_budget=512))
+    found = from_store(store, AIM, "encoder")
+    assert len(found.observations) == 1
+    assert found.notes[0].startswith("2 logged answers")
+
+
+def test_a_log_without_outcomes_says_what_to_do(store: Store) -> None:
+    log(store, 1, ROUTES[0], judged=False)
+    with pytest.raises(DataError, match="pointsman feedback"):
+        from_store(store, AIM, "encoder")
+
+
+def rows(model: str, mode: str, tokens: int) -> list[dict[str, Any]]:
+    same = {"benchmark": "b", "group": "b", "sample": 0, "input_tokens": 10, "tokens_are": "billed"}
+    told = {**same, "model": model, "mode": mode, "output_tokens": tokens}
+    return [{**told, "query_id": f"q{i}", "prompt": f"question {i}", "correct": i % 2} for i in range(4)]
+
+
+def test_a_table_without_a_constellation_makes_every_model_and_mode_a_route_at_price_one(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    write_table(table, [*rows("m", "think-full", 90), *rows("m", "direct", 3)])
+    found = from_tables([table], None, Objective())
+    assert [(r.name, r.price.output) for r in found.aim.routes] == [("m/direct", 1.0), ("m/think-full", 1.0)]
+    assert found.aim.safe_route == "m/think-full"
+    assert "at price 1" in found.notes[0]
+
+
+def test_a_constellation_gives_routes_prices_and_derived_budgets(tmp_path: Path) -> None:
+    table, file = tmp_path / "t.jsonl", tmp_path / "c.yaml"
+    write_table(table, [*rows("m", "think-full", 90), *rows("m", "direct", 3)])
+    file.write_text(
+        "mine:\n  file: t.jsonl\n  routes:\n"
+        "    small: {model: m, mode: direct, price: {input: 1, output: 2}}\n"
+        "    b50: {of: full, budget: 50, fallback: small}\n"
+        "    full: {model: m, mode: think-full, price: {input: 1, output: 4}}\n"
+    )
+    found = from_tables([table], f"{file}:mine", Objective())
+    told = [(r.name, r.thinking_budget, r.price.output) for r in found.aim.routes]
+    assert told == [("small", 0, 2.0), ("b50", 50, 4.0), ("full", None, 4.0)]
