@@ -11,8 +11,12 @@ from pointsman.backends.sse import Decoder, EventTooLargeError, ServerEvent
 LINES = st.lists(
     st.one_of(
         st.just(""),
-        st.text(st.characters(exclude_characters="\r\n\x00"), max_size=8).map(lambda text: f"data:{text}"),
-        st.text(st.characters(exclude_characters="\r\n\x00"), max_size=8).map(lambda text: f"data: {text}"),
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), max_size=8).map(
+            lambda text: f"data:{text}"
+        ),
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), max_size=8).map(
+            lambda text: f"data: {text}"
+        ),
         st.sampled_from(["event: x", "id: 7", ": ping", "data", "retry: 5", "nonsense", "event:"]),
     ),
     max_size=12,
