@@ -5,13 +5,15 @@
 tables (jobs/evaluation/replay.py) run the same decisions: what is evaluated is what is served.
 
 The rule: among the routes that can serve, take the one with the greatest `error_price * p_correct - cost`. The price of
-an error comes from the objective (objectives.py). Where nothing is known the safe route answers.
+an error comes from the objective (objectives.py). Where nothing is known the safe route answers. A route whose tokens
+were never counted has no cost (NaN) to compare by, so it is not offered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeAlias
 
 from ..domain import Attempt, Estimate, Finish, Query, Route
@@ -86,7 +88,7 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
     names = {route.name for route in routes}
     if terms.fixed is not None and terms.fixed in names:
         return Commit(terms.fixed, f"observe: {terms.fixed} answers everything")
-    known = [route for route in routes if route.name in estimates]
+    known = [route for route in routes if route.name in estimates and isfinite(estimates[route.name].cost)]
     if terms.plan is None or not known:
         return _safe(routes, terms)
     if isinstance(terms.plan, Fixed):

@@ -62,6 +62,13 @@ def test_the_reason_names_the_odds_and_the_share_of_the_cost(routes: tuple[Route
     assert step.reason == "90% likely right, full 95%, at 25% of its cost"
 
 
+def test_a_route_of_unknown_cost_is_never_offered(routes: tuple[Route, ...]) -> None:
+    """Its tokens were never counted: a utility that is no number must not win because it is compared first."""
+    known = {"small": estimate("small", 0.99, float("nan")), "full": estimate("full", 0.5, 3.0)}
+    assert policy.next(QUERY, (), known, terms(routes)).route == "full"
+    assert policy.next(QUERY, (), known, terms(routes, plan=Priced(10.0, max_cost=0.1))).route == "full"
+
+
 def test_without_anything_learnt_the_safe_route_answers(routes: tuple[Route, ...]) -> None:
     step = policy.next(QUERY, (), {}, terms(routes, plan=None, safe_route="budgeted"))
     assert step == Commit("budgeted", "nothing is learnt for these routes yet: the safe route answers")

@@ -116,7 +116,8 @@ def curve(data: Recorded, rows: Ints | None = None) -> tuple[Point, ...]:
     """Accuracy and mean cost of every fixed route and of the policy at each price of an error.
 
     On queries whose outcome is known for every route; where there are fewer than MIN_COMPLETE of them (a log in which
-    each query went down one route), on all labelled queries, held-out estimates standing in for what was not seen."""
+    each query went down one route), on all labelled queries, held-out estimates standing in for what was not seen. A
+    rule whose cost cannot be told (a route whose tokens were never counted) is no point of it."""
     known = ~np.isnan(data.correct) & ~np.isnan(data.cost)
     full = _among(known.min(axis=1), rows)
     use = full if len(full) >= MIN_COMPLETE else _among(known.max(axis=1), rows)
@@ -130,7 +131,7 @@ def curve(data: Recorded, rows: Ints | None = None) -> tuple[Point, ...]:
     for price in error_prices(data):
         chosen = choices(data, Priced(price), data.routes[-1].name, use)
         points.append(Point(float(correct[use, chosen].mean()), float(cost[use, chosen].mean()), price))
-    return tuple(points)
+    return tuple(point for point in points if np.isfinite(point.cost))
 
 
 def _among(wanted: NDArray[np.bool_], rows: Ints | None) -> Ints:

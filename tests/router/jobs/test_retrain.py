@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.classifiers import Embedder, load, load_embedder
-from pointsman.domain import Objective, ObjectiveKind, Observation, Price, Route
+from pointsman.domain import Objective, ObjectiveKind, Observation, Price, Route, Wish
 from pointsman.errors import DataError
 from pointsman.router.decide import Decider, Standing, learnt
 from pointsman.router.jobs.evaluation.replay import Aim
@@ -93,9 +93,15 @@ def test_the_same_training_again_is_not_better_than_itself(done: Retrained, embe
 
 
 def test_a_log_of_one_route_promotes_nothing(embedder: Embedder, tmp_path: Path) -> None:
-    rows = world(only="full") + world(20, seed=1, only="small")
-    done = retrain(rows, AIM, embedder, tmp_path)
+    """Nothing is known of the cheap route, not even what it costs: the artifact is written and never offers it."""
+    done = retrain(world(100, only="full"), AIM, embedder, tmp_path)
     assert not done.comparison.better
+    assert done.report["routes"]["small"]["labelled"] == 0
+    assert {point.route for point in done.artifact.policy} == {"full", None}
+    decider = Decider(Standing(ROUTES, "full", Objective()), embedder)
+    decider.use(learnt(load(done.path), ROUTES))
+    for objective in (Objective(), Objective(ObjectiveKind.WILLINGNESS_TO_PAY, 0.0)):
+        assert decider.decide(as_query("3+4"), Wish(objective=objective))[0].route.name == "full"
 
 
 def test_willingness_to_pay_is_kept_in_the_comparison(embedder: Embedder, tmp_path: Path) -> None:

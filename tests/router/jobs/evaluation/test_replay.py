@@ -71,6 +71,15 @@ def test_in_a_log_of_one_route_a_question_estimates_stand_in() -> None:
     assert curve(data) == ()
 
 
+def test_a_route_whose_tokens_were_never_counted_is_no_point_of_the_curve() -> None:
+    data = world()
+    for table in (data.correct, data.cost, data.expected_cost):
+        table[:, 0] = np.nan
+    points = curve(data)
+    assert {p.route for p in points} == {"full", None}
+    assert {p.cost for p in points} == {10.0}
+
+
 def test_error_prices_rise_from_below_the_cheapest_to_above_the_dearest() -> None:
     prices = error_prices(world(10))
     assert list(prices) == sorted(prices)
