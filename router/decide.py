@@ -18,11 +18,13 @@ from ..errors import ContextTooLong
 from . import policy
 from .objectives import Plan, Point, plan
 from .pricing import expected_cost
-from .token_counts import TokenCounts, parts
+from .token_counts import TokenCounts, has_images
 from .wishes import candidates
 
 ANSWER_TOKENS = 16
 """The least room for an answer that a context must leave."""
+MARGIN = 1.5
+"""The count is a guess: only what is longer than every context by so much is refused; the rest is the engine's to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,10 @@ class Decider:
 
     def _able(self, query: Query, routes: Sequence[Route]) -> tuple[Route, ...]:
         """The routes whose models can take this query at all."""
-        images = _has_images(query)
+        images = has_images(query)
         able = [r for r in routes if not (query.tools and r.capabilities.tools is False)]
         able = [r for r in able if not (images and r.capabilities.images is False)]
-        fits = [r for r in able if self._fits(query, r)]
+        fits = [r for r in able if self._fits(query, r)] or [r for r in able if self._fits(query, r, MARGIN)]
         if able and not fits:
             longest = max(able, key=lambda r: r.capabilities.context or 0)
             raise ContextTooLong(
@@ -146,9 +148,9 @@ class Decider:
             )
         return tuple(fits)
 
-    def _fits(self, query: Query, route: Route) -> bool:
+    def _fits(self, query: Query, route: Route, margin: float = 1.0) -> bool:
         context = route.capabilities.context
-        return context is None or self.counts.prompt_tokens(route.model, query) + ANSWER_TOKENS <= context
+        return context is None or self.counts.prompt_tokens(route.model, query) + ANSWER_TOKENS <= margin * context
 
     def _estimate(
         self, query: Query, routes: Sequence[Route], found: Learnt | None
@@ -206,12 +208,4 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         confidence=known.p_correct if known else None,
         observed=observed,
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,
-    )
-
-
-def _has_images(query: Query) -> bool:
-    return any(
-        part.get("type") in ("image_url", "input_image", "image")
-        for message in query.messages
-        for part in parts(message)
     )

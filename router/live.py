@@ -154,7 +154,8 @@ class Live:
         attempts = self._put(run)
         done = watch.finished
         assert done is not None
-        self.decider.counts.learn(watch.route.model, run.considered.query, done.usage.prompt)
+        if done.enforced is not Enforcement.TWO_PASS:  # its usage holds the second pass's prompt too
+            self.decider.counts.learn(watch.route.model, run.considered.query, done.usage.prompt)
         warnings = (*decision.warnings, *done.warnings)
         return Answered(decision, attempts, done.finish, done.usage, done.model, done.enforced, warnings)
 

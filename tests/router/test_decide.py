@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pointsman.domain import Capabilities, Objective, Query, Wish
+from pointsman.errors import ContextTooLong
 from pointsman.router.decide import Decider, Standing, learnt, route_key
 from pointsman.router.queries import as_query
 from pointsman.router.serving import find
@@ -119,6 +120,28 @@ def test_tools_and_images_leave_only_the_routes_that_take_them(decider: Decider)
     image = Query(messages=({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},))
     with pytest.raises(Exception, match="no route can serve"):
         picky.decide(image)
+
+
+def short_of(decider: Decider, context: int) -> Decider:
+    routes = tuple(replace(r, capabilities=Capabilities(context=context)) for r in decider.standing.routes)
+    return Decider(replace(decider.standing, routes=routes), decider.embedder)
+
+
+def test_only_what_is_clearly_too_long_is_refused(decider: Decider) -> None:
+    """800 guessed tokens: a context of 600 may hold them, for the count is a guess; one of 400 does not."""
+    text = as_query("word " * 640)
+    assert short_of(decider, 600).decide(text)[0].route.name == "chat"
+    with pytest.raises(ContextTooLong, match="400 tokens"):
+        short_of(decider, 400).decide(text)
+
+
+def test_a_route_that_has_room_goes_before_one_that_may_have_it(decider: Decider) -> None:
+    routes = tuple(
+        replace(r, capabilities=Capabilities(context=2000 if r.name == "small" else 600))
+        for r in decider.standing.routes
+    )
+    picky = Decider(replace(decider.standing, routes=routes), decider.embedder)
+    assert picky.decide(as_query("word " * 640))[0].route.name == "small"
 
 
 def test_routes_and_words_are_the_same_for_a_string_and_its_message(decider: Decider) -> None:

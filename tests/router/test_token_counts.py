@@ -39,3 +39,29 @@ def test_no_count_teaches_nothing() -> None:
     counts = TokenCounts()
     counts.learn("m", query("abc"), 0)
     assert counts.prompt_tokens("m", query("abc")) == guess(query("abc"))
+
+
+def test_a_templates_own_words_are_a_constant() -> None:
+    """A greeting of 10 guessed characters that counts 31 tokens does not make a long text twelve times as long."""
+    counts = TokenCounts()
+    counts.learn("m", query("hi"), 31)
+    assert counts.prompt_tokens("m", query("hi")) == pytest.approx(31, abs=1)
+    assert counts.prompt_tokens("m", query("x" * 8000)) == pytest.approx(2030, rel=0.05)
+
+
+def test_a_script_of_many_tokens_is_a_share() -> None:
+    """A long text that counts twice its guess says nothing of a short one."""
+    counts = TokenCounts()
+    for _ in range(5):
+        counts.learn("m", query("x" * 8000), 4004)
+    assert counts.prompt_tokens("m", query("x" * 8000)) == pytest.approx(4004, rel=0.05)
+    assert counts.prompt_tokens("m", query("hi")) < 30
+    counts.learn("m", query("x" * 8000), 10**9)
+    assert counts.prompt_tokens("m", query("x" * 8000)) < 20_000_000
+
+
+def test_pictures_teach_nothing() -> None:
+    counts = TokenCounts()
+    shown = {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {}}]}
+    counts.learn("m", Query(messages=(shown,)), 1500)
+    assert counts.prompt_tokens("m", query("abc")) == guess(query("abc"))
