@@ -24,7 +24,7 @@ from .wishes import candidates
 ANSWER_TOKENS = 16
 """The least room for an answer that a context must leave."""
 MARGIN = 1.5
-"""The count is a guess: only what is longer than every context by so much is refused; the rest is the engine's to say."""
+"""The count is a guess: only what is longer than every context by so much is refused; the rest the engine judges."""
 
 
 @dataclass(frozen=True, slots=True)

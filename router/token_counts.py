@@ -3,8 +3,8 @@
 Only for deciding (expected cost, whether a context is long enough); what is recorded is the engine's own count.
 
 The correction is a line, counted = offset + slope * guessed: a template's own words are a constant, not a share of the
-text, and a language or code that needs more tokens a character is a share. The line is the mean of a Bayesian regression
-with a prior at (0, 1), so that one call says what it can: a short one the offset, a long one the slope."""
+text, and a language or code that needs more tokens a character is a share. The line is the mean of a Bayesian
+regression with a prior at (0, 1), so that one call says what it can: a short one the offset, a long one the slope."""
 
 from __future__ import annotations
 
