@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -105,8 +105,7 @@ class Supervisor:
             children, self._children = list(self._children.values()), {}
             if not children:
                 return
-            with ThreadPoolExecutor(len(children), thread_name_prefix="stop") as pool:
-                list(pool.map(Child.stop, children))
+            _all_at_once(children)
             _remove_state(self._home)
 
     def __enter__(self) -> Self:
@@ -116,6 +115,22 @@ class Supervisor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _all_at_once(children: Sequence[Child]) -> None:
+    """Stop the children beside each other. No pool: this may run while the interpreter ends, when pools take nothing
+    more, and Python 3.12 and later start no thread any more either; then one after the other."""
+    threads: list[threading.Thread] = []
+    for child in children:
+        thread = threading.Thread(target=child.stop, name=f"stop-{child.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            child.stop()
+        else:
+            threads.append(thread)
+    for thread in threads:
+        thread.join()
 
 
 def running(home: Path) -> dict[str, Endpoint] | None:

@@ -229,10 +229,11 @@ class Router:
 
     def close(self) -> None:
         """Write what is queued, stop what was started."""
-        self._refresher.stop()
-        self._exit.close()
+        with ExitStack() as steps:  # the last one first, and each of them whatever becomes of the others
+            steps.callback(self.store.close)
+            steps.callback(self._exit.close)
+            steps.callback(self._refresher.stop)
         self._portal = None
-        self.store.close()
 
     async def aclose(self) -> None:
         """As `close`, for a router whose engines live in the caller's event loop."""
