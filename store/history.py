@@ -1,4 +1,5 @@
-"""What was logged, as training reads it: one observation an answered attempt, labelled by what was said of it."""
+"""What was logged, as training reads it: one observation an answered attempt, labelled by what was said of it; and one
+a decision that was only asked for, where somebody said how it turned out."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def observations(
     Only the attempt whose answer the caller got, the last one, takes the decision's label; those that it escalated
     from keep `correct` None (their tokens are still worth knowing), and an attempt that failed is left out: an outage
     is no wrong answer. The query's hash is its id and its group; the same route's further answers to it are further
-    samples.
+    samples. A decision that nothing was run for (its caller did that) counts where it has a label, its tokens unknown.
 
     text_of: what of a query is learnt from (where texts are kept). encoder: features and embeddings of another encoder
     are left out; None takes all.
@@ -64,22 +65,35 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
     verdict = label(record.outcomes)
     query_id = record.query_hash or query_hash(record.query)
     comparable = encoder is None or record.encoder == encoder
+    route = record.decision.route
+    asked = Observation(
+        query_id=query_id,
+        group=query_id,
+        route=route.name,
+        correct=None if verdict is None else verdict.correct,
+        input_tokens=None,
+        output_tokens=None,
+        text=text_of(record.query) if record.query.messages else None,
+        weight=1.0 if verdict is None else verdict.weight,
+        features=record.features if comparable else None,
+        embedding=record.embedding if comparable else None,
+        model=route.model,
+        thinking_budget=route.thinking_budget,
+    )
+    if not record.attempts and verdict is not None:
+        yield asked
     for attempt in answers:
         if not answered(attempt):
             continue
-        got = verdict if attempt is answers[-1] else None
-        yield Observation(
-            query_id=query_id,
-            group=query_id,
+        got = attempt is answers[-1]  # nobody said anything of the others
+        yield replace(
+            asked,
             route=attempt.route,
-            correct=None if got is None else got.correct,
+            correct=asked.correct if got else None,
             input_tokens=attempt.usage.prompt,
             output_tokens=attempt.usage.output,
-            text=text_of(record.query) if record.query.messages else None,
             answer=attempt.answer,
-            weight=1.0 if got is None else got.weight,
-            features=record.features if comparable else None,
-            embedding=record.embedding if comparable else None,
+            weight=asked.weight if got else 1.0,
             model=attempt.model,
             thinking_budget=attempt.thinking_budget,
         )

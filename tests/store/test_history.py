@@ -89,6 +89,18 @@ def test_an_outage_is_no_wrong_answer(
     assert [each.correct for each in logged(store, saved)] == [None, 1.0]
 
 
+def test_a_decision_that_its_caller_ran_teaches_whether_it_was_right(
+    store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    """Nothing was run here, so nothing is known of tokens; without a statement there is nothing to learn."""
+    told = make_record("a", attempts=(), evidence=(), outcomes=(make_outcome("a", 0.0, source=Source.JUDGE),))
+    (found,) = logged(store, told, make_record("b", attempts=(), evidence=()))
+    assert (found.route, found.model, found.thinking_budget) == ("small", "digits", 0)
+    assert (found.correct, found.weight) == (0.0, 0.5)
+    assert (found.input_tokens, found.output_tokens, found.answer) == (None, None, None)
+    assert (found.text, found.features) == ("3+4=", (0.5, 2.0))
+
+
 def test_an_answer_that_ran_out_of_tokens_can_be_wrong(
     store: Store, make_record: MakeRecord, make_attempt: MakeAttempt, make_outcome: MakeOutcome
 ) -> None:
