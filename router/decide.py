@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -67,12 +67,16 @@ class Learnt:
 
 def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
     """The artifact for these routes; None where it was trained for others (a route it does not know would be blind)."""
-    index = {key: i for i, key in enumerate(artifact.routes)}
-    columns = {route.name: index[key] for route in routes if (key := route_key(route)) in index}
-    if len(columns) != len(routes):
+    if unknown(artifact.routes, routes):
         return None
+    columns = {route.name: artifact.routes.index(route_key(route)) for route in routes}
     curve = tuple(Point(p.accuracy, p.cost, p.error_price, p.route) for p in artifact.policy)
     return Learnt(artifact, columns, curve)
+
+
+def unknown(trained: Collection[RouteKey], routes: Sequence[Route]) -> tuple[str, ...]:
+    """The names of the routes that are not, just so, among those that an artifact was trained for."""
+    return tuple(route.name for route in routes if route_key(route) not in trained)
 
 
 def route_key(route: Route) -> RouteKey:

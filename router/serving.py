@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..classifiers import load, shipped_artifacts
+from ..classifiers import Artifact, load, shipped_artifacts
 from ..domain import Route
 from ..errors import ArtifactError, StoreError
 from ..store import Store
-from .decide import Decider, Learnt, learnt
+from .decide import Decider, Learnt, learnt, unknown
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,22 @@ def find(store: Store, routes: Sequence[Route], embedder_hash: str) -> tuple[Lea
             problems.append(f"artifact {artifact.id} was trained with another encoder: run pointsman retrain")
         elif (found := learnt(artifact, routes)) is not None:
             return found, tuple(problems)
+        elif path not in shipped_artifacts():  # those are for routes that most owners do not have
+            problems.append(mismatch(artifact, routes) or "")
     return None, tuple(problems)
+
+
+def mismatch(artifact: Artifact, routes: Sequence[Route]) -> str | None:
+    """Why the artifact cannot serve these routes, in a sentence; None where it can."""
+    strange = unknown(artifact.routes, routes)
+    if not strange:
+        return None
+    trained = ", ".join(route.name for route in artifact.routes)
+    return (
+        f"artifact {artifact.id} cannot serve: it was trained for the routes {trained}, "
+        f"and does not know {', '.join(strange)} as configured (name, model, mode and thinking budget): run pointsman "
+        "retrain, or name the configuration with those routes"
+    )
 
 
 def _paths(store: Store, problems: list[str]) -> Iterator[Path]:

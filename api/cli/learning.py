@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import BadRequest, NotFound
+from ...errors import ArtifactError, BadRequest, NotFound
 from .files import write_json
 from .options import Where, located
 from .reports import table, training_report
@@ -52,11 +52,11 @@ def retrain(
     if constellation and not data:
         raise BadRequest("--constellation names the routes of a table: give one with --data.")
     found, _ = where.load()
-    released, noted = _learn(found, since_when, data or [], constellation, objective, promote)
+    released, noted, able = _learn(found, since_when, data or [], constellation, objective, promote)
     screen = out()
     for part in training_report(released.retrained.report):
         screen.print(part)
-    _conclude(released, tables=bool(data), noted=noted)
+    _conclude(released, where, tables=bool(data), noted=noted, able=able)
     if json is not None:
         write_json(json, _json(released))
 
@@ -68,9 +68,11 @@ def _learn(
     constellation: str | None,
     objective: str | None,
     force: bool,
-) -> tuple[Released, str]:
-    """Read, fit, evaluate, register, promote. Also returns what was read, in words."""
+) -> tuple[Released, str, bool]:
+    """Read, fit, evaluate, register, promote. Also returns what was read, in words, and whether the artifact could
+    serve the configured routes."""
     from ...router import Router
+    from ...router.decide import route_key, unknown
     from ...router.jobs.release import release
 
     screen = err()
@@ -81,8 +83,15 @@ def _learn(
         status.update(f"{noted}: fitting, then looking at groups held out")
         if not screen.is_terminal:
             screen.print(f"{noted}: fitting, then looking at groups held out")
+        strange = unknown({route_key(route) for route in source.aim.routes}, router.routes)
+        if force and strange:
+            raise BadRequest(
+                f"--promote: the table says nothing of {', '.join(strange)} as configured (name, model, mode and "
+                "thinking budget), so what it teaches could not serve."
+            )
         wanted = True if force else (False if data else None)
-        return release(router.store, source, router.decider.embedder, found.home / "artifacts", promote=wanted), noted
+        made = release(router.store, source, router.decider.embedder, found.home / "artifacts", promote=wanted)
+        return made, noted, not strange
 
 
 def _source(
@@ -100,7 +109,7 @@ def _source(
     return from_store(router.store, aim, router.decider.embedder.content_hash, since)
 
 
-def _conclude(released: Released, *, tables: bool, noted: str) -> None:
+def _conclude(released: Released, where: Where, *, tables: bool, noted: str, able: bool) -> None:
     """The sentence that everything led to, the artifact, and what to type next."""
     made, screen = released.retrained, out()
     screen.print(f"\n{made.comparison.sentence}", style="bold", markup=False)
@@ -109,12 +118,12 @@ def _conclude(released: Released, *, tables: bool, noted: str) -> None:
     screen.print(f"Artifact {made.artifact.id}\n  {made.path}", markup=False, soft_wrap=True)
     if released.promoted:
         screen.print("It serves from now on; a running server takes it up by itself. Back: pointsman rollback")
-    elif tables:
-        screen.print("It is for the table's routes, so it was registered only.")
-        screen.print(f"Serve it all the same: pointsman promote {made.artifact.id}", markup=False, soft_wrap=True)
+    elif not able:
+        screen.print("It is for the table's routes, which are not the configured ones, so it was registered only.")
     else:
-        screen.print("What serves goes on serving.")
-        screen.print(f"Serve it all the same: pointsman promote {made.artifact.id}", markup=False, soft_wrap=True)
+        screen.print("What was learnt from tables is registered only." if tables else "What serves goes on serving.")
+        again = f"pointsman promote {made.artifact.id}{where.words}"
+        screen.print(f"Serve it all the same: {again}", markup=False, soft_wrap=True)
 
 
 def _json(released: Released) -> Json:
@@ -132,12 +141,24 @@ def promote(
         if artifact is None:
             _list(opened)
             return
-        from ...classifiers import load
-
         row = _matching(opened, artifact)
-        load(Path(row.path))  # what cannot be loaded must not be put to serve
+        _check(where.load()[0], Path(row.path))
         opened.promote(row.id)
     typer.echo(f"Artifact {row.id} serves from now on. Back: pointsman rollback")
+
+
+def _check(found: Settings, path: Path) -> None:
+    """Returns where the artifact could serve the configured routes, else raises ArtifactError: what cannot be loaded,
+    or was trained for others, must not be put to serve."""
+    from ...backends import load_modes
+    from ...classifiers import load, load_embedder
+    from ...router.build import build_routes, present_models
+    from ...router.serving import mismatch
+
+    artifact = load(path, load_embedder(found.embedder, found.embedder_path))
+    routes = build_routes(found, present_models(found)[0], load_modes(found.modes))
+    if (problem := mismatch(artifact, routes)) is not None:
+        raise ArtifactError(problem)
 
 
 def _matching(store: Store, beginning: str) -> Any:

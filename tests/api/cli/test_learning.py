@@ -18,7 +18,15 @@ tiny:
   cost: tokens
   routes:
     small: {model: little, mode: direct, price: {input: 0.1, output: 1}}
-    full: {model: large, mode: think-full, price: {input: 1, output: 10}}
+    full: {model: large, mode: think, price: {input: 1, output: 10}}
+"""
+CONFIGURED = """\
+models:
+  little: {url: "http://127.0.0.1:1/v1", parameters: 1}
+  large: {url: "http://127.0.0.1:1/v1", parameters: 10}
+routes:
+  small: {model: little, mode: direct, price: {input: 0.1, output: 1}}
+  full: {model: large, mode: think, price: {input: 1, output: 10}}
 """
 
 
@@ -34,11 +42,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             common = {"benchmark": "made", "group": TOPICS[i % 3], "query_id": f"q{i}", "prompt": text, "sample": 0}
             for model, mode, right, tokens in (
                 ("little", "direct", 0 if hard and i % 20 else 1, 5),
-                ("large", "think-full", 0 if i % 30 == 1 else 1, 400),
+                ("large", "think", 0 if i % 30 == 1 else 1, 400),
             ):
                 row = {"model": model, "mode": mode, "correct": right, "input_tokens": 20, "output_tokens": tokens}
                 out.write(json.dumps(common | row | {"tokens_are": "billed"}) + "\n")
     (folder / "constellations.yaml").write_text(CONSTELLATION)
+    (folder / "pointsman.yaml").write_text(CONFIGURED)
     return file
 
 
@@ -47,15 +56,17 @@ def test_a_table_is_learnt_reported_registered_and_promoted_only_when_told(
 ) -> None:
     """`retrain --data` reports accuracy, calibration and held-out groups beside the best fixed route and registers the
     artifact; `promote` lists it, then serves it by the beginning of its id; `rollback` takes it back."""
-    at = ["--home", str(tmp_path)]
+    at = ["--home", str(tmp_path), "--config", str(table.parent / "pointsman.yaml")]
     tiny = f"{table.parent}/constellations.yaml:tiny"
     out = tmp_path / "report.json"
     assert main(["retrain", "--data", str(table), "--constellation", tiny, "--json", str(out), *at]) == 0
     shown = capsys.readouterr()
-    for said in ("60 queries", "ECE", "Brier", "best fixed route (full)", "rivers", "random mix", "oracle", "only"):
+    told = ("60 queries", "ECE", "Brier", "best fixed route (full)", "rivers", "random mix", "oracle")
+    for said in (*told, "registered only"):
         assert said in shown.out
     made = re.search(r"^Artifact (\S+)\n +(\S+)$", shown.out, re.MULTILINE)
     assert made is not None
+    assert f"pointsman promote {made[1]}" in shown.out
     assert Path(made[2]).is_dir()
     report = json.loads(out.read_text())
     assert report["artifact"] == made[1]
@@ -73,6 +84,27 @@ def test_a_table_is_learnt_reported_registered_and_promoted_only_when_told(
     assert main(["rollback", *at]) == 0
     assert "No promoted artifact serves any more" in capsys.readouterr().out
     assert main(["rollback", *at]) == 2
+
+
+def test_what_could_not_serve_is_not_advised_and_not_promoted(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table's routes are not those of the shipped configuration: refused, with the routes that differ."""
+    learn = ["retrain", "--data", str(table), "--constellation", f"{table.parent}/constellations.yaml:tiny"]
+    assert main([*learn, "--promote", "--home", str(tmp_path)]) == 2
+    assert "says nothing of small, chat, budgeted, full as configured" in capsys.readouterr().err
+    assert main([*learn, "--home", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "not the configured ones" in shown
+    assert "pointsman promote" not in shown
+    made = re.search(r"^Artifact (\S+)", shown, re.MULTILINE)
+    assert made is not None
+    assert main(["promote", made[1], "--home", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "trained for the routes small, full" in error
+    assert "does not know small, chat, budgeted, full" in error
+    assert main(["promote", "--home", str(tmp_path)]) == 0
+    assert "serves" not in capsys.readouterr().out
 
 
 def test_an_unknown_artifact_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
