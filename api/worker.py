@@ -46,7 +46,7 @@ import orjson
 import uvicorn
 
 from ..backends import Endpoint
-from ..errors import ConfigError, PointsmanError, StoreError
+from ..errors import ConfigError, PointsmanError
 from ..router import Router
 from ..router.config import load
 from .app import create_app
@@ -154,11 +154,7 @@ def _serve(given: argparse.Namespace) -> int:
     config, _ = load_server(settings.server, origins, given.server)
     _log_from(config.log_level)
     router = Router(settings)
-    try:
-        router.start()
-    except StoreError as error:
-        log.warning("The store cannot be used, so nothing is remembered: %s", error)
-        router.start(upgrade=False)
+    router.start()
     listening = socket.socket(fileno=given.fd)
 
     async def serve() -> int:

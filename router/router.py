@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..backends import Endpoint, Engine, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
 from ..backends import mode as catalogued
 from ..domain import Decision, Json, Objective, Query, Wish
+from ..errors import StoreError
 from ..store import Receipt, Record, Store, parse_outcome
 from . import build
 from .config import Settings
@@ -25,6 +27,8 @@ from .objectives import check_objective, parse_objective
 from .queries import Askable, as_query
 from .serving import Refresher
 from .wishes import check_budget, parse_model_name
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ class Router:
         router.start()
         return router
 
-    def start(self, *, upgrade: bool = True) -> None:
-        """Serve by what has been learnt; first bring the store up to date where asked. Raises StoreError."""
-        if upgrade:
+    def start(self) -> None:
+        """Bring the store up to date, then serve by what has been learnt. A store that cannot be used is one warning:
+        records wait in its queue, and what ships serves."""
+        try:
             self.store.upgrade()
+        except StoreError as error:
+            log.warning("The store cannot be used, so nothing is remembered: %s", error)
         self._refresher.start()
 
     # Deciding

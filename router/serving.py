@@ -67,6 +67,7 @@ class Refresher:
         self._decider, self._store, self._interval_s = decider, store, interval_s
         self._stop = threading.Event()
         self._seen: str | None = None
+        self._down = False
         self._thread = threading.Thread(target=self._watch, name="pointsman-artifacts", daemon=True)
 
     def start(self) -> None:
@@ -79,10 +80,13 @@ class Refresher:
         try:
             row = self._store.serving()
         except StoreError as error:
-            log.warning("the store cannot say which artifact serves: %s", error)
-            row = None
-            if self._decider.artifact is not None:
+            if not self._down:  # once, not at every look
+                log.warning("the store cannot say which artifact serves: %s", error)
+            self._down, row = True, None
+            if self._seen is not None:
                 return
+        else:
+            self._down = False
         promoted = row.id if row else ""
         if promoted == self._seen:
             return

@@ -54,8 +54,7 @@ def _plain(value: object) -> object:
 class Database:
     """Connections to one database. Nothing is opened before it is needed, so a database that is down is no error yet.
 
-    Raises StoreError where the URL makes no sense or a SQLite file's folder cannot be made, MissingExtra where the
-    driver is not installed."""
+    Raises StoreError where the URL makes no sense, MissingExtra where the driver is not installed."""
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
@@ -136,9 +135,11 @@ def _engine(url: URL, is_sqlite: bool, name: str) -> Engine:
     # hide_parameters: what callers wrote never gets into an error's text or a log.
     common: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": json.loads, "hide_parameters": True}
     if is_sqlite:
-        _make_folder(url, name)
+        folder = _folder(url)
         wait = {} if "timeout" in url.query else {"timeout": LOCK_WAIT_S}
         engine = create_engine(url, pool_timeout=LOCK_WAIT_S, connect_args=wait, **common)
+        if folder is not None:
+            event.listen(engine, "do_connect", lambda *_: _make(folder, name))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -151,13 +152,15 @@ def _engine(url: URL, is_sqlite: bool, name: str) -> Engine:
         raise MissingExtra("A store on PostgreSQL", "postgres") from error
 
 
-def _make_folder(url: URL, name: str) -> None:
+def _folder(url: URL) -> Path | None:
+    """The folder of a SQLite file, to be made where it is missing; None for a database that is only read."""
     file = url.database or ""
     if file in ("", ":memory:") or "mode=memory" in file or url.query.get("mode") == "memory":
         raise StoreError("The store needs a file: each connection to an in-memory SQLite database sees another one.")
-    if url.query.get("mode") == "ro":
-        return
-    folder = Path(file.removeprefix("file:")).parent
+    return None if url.query.get("mode") == "ro" else Path(file.removeprefix("file:")).parent
+
+
+def _make(folder: Path, name: str) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people asked is nobody else's
     except OSError as error:

@@ -32,8 +32,7 @@ def open_store(config: StoreConfig) -> Store:
     """A store on the configured database. It connects when first used, so a database that is down is no error here;
     `upgrade` or `check` say what is wrong with it.
 
-    Raises StoreError where the URL makes no sense or the folder of a SQLite file cannot be made, MissingExtra where
-    PostgreSQL's driver is missing."""
+    Raises StoreError where the URL makes no sense, MissingExtra where PostgreSQL's driver is missing."""
     return Store(Database(config.url), config)
 
 

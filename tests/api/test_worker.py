@@ -103,6 +103,18 @@ def test_it_answers_before_its_engines_are_there_and_serves_when_told(
         assert store.decision(answer.headers["x-pointsman-decision-id"])
 
 
+def test_it_serves_without_memory_where_the_stores_folder_cannot_be_made(
+    start: Callable[..., Worker], wait_until: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    worker = start({"store": f"sqlite:///{tmp_path}/file/sub/p.db"})
+    worker.tell()
+    wait_until(lambda: worker.http.get("/ready").status_code == 200, "the worker is ready")
+    assert worker.http.post("/v1/chat/completions", json=ASK).status_code == 200
+    failing = wait_until(lambda: worker.http.get("/ready").json()["store"]["failing"], "the store says what is wrong")
+    assert "cannot be made" in failing
+
+
 def test_with_its_parent_gone_it_lets_a_running_answer_go_on_until_the_grace_is_over(
     start: Callable[..., Worker], wait_until: Callable[..., Any], upstream: Any
 ) -> None:

@@ -36,8 +36,9 @@ def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="file/sub cannot be made"):
-        Database(f"sqlite:///{tmp_path / 'file' / 'sub' / 'a.db'}")
+    database = Database(f"sqlite:///{tmp_path / 'file' / 'sub' / 'a.db'}")  # no error before it is needed
+    with pytest.raises(StoreError, match="file/sub cannot be made"), database.reading():
+        pass
 
 
 @pytest.mark.parametrize(
