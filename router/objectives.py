@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from ..domain import Objective, ObjectiveKind
 from ..errors import BadRequest
+from .queries import is_number
 
 COMPLEMENTARY = 0.05
 """Routes know different things where choosing between them is right this much more often than the best of them."""
@@ -81,6 +82,15 @@ def reference(curve: Sequence[Point]) -> float:
     return priced if priced - fixed > COMPLEMENTARY else fixed
 
 
+def as_objective(given: Objective | str | float) -> Objective:
+    """What Python callers give: an objective, its text, or a bare number, which is a quality. Raises BadRequest."""
+    if isinstance(given, Objective):
+        return check_objective(given)
+    if isinstance(given, str):
+        return parse_objective(given)
+    return check_objective(Objective(ObjectiveKind.QUALITY, given))
+
+
 def parse_objective(text: str) -> Objective:
     """An objective out of `quality=0.98`, `willingness_to_pay=3` or `max_cost=0.5`; a bare number is a quality.
 
@@ -98,6 +108,8 @@ def parse_objective(text: str) -> Objective:
 def check_objective(objective: Objective) -> Objective:
     """The objective itself where its value makes sense. Raises BadRequest."""
     value = objective.value
+    if not is_number(value):
+        raise BadRequest(f"objective must be a number or kind=number, not {value!r:.50}.", field="objective")
     if objective.kind is ObjectiveKind.QUALITY and not 0 < value <= 1:
         raise BadRequest(f"quality is a share above 0 and at most 1, not {value}.", field="objective")
     if not (math.isfinite(value) and value >= 0):

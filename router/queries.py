@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..domain import Json, Query
 from ..errors import BadRequest
@@ -20,15 +20,27 @@ def as_query(
     """The Query that was meant. Raises BadRequest naming the field."""
     if isinstance(given, Query):
         return check_query(given)
-    messages: Sequence[Mapping[str, Any]] = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    messages = ({"role": "user", "content": given},) if isinstance(given, str) else _objects(given, "messages")
+    if response_format is not None and not _is_object(response_format):
+        raise BadRequest("response_format must be an object.", field="response_format")
     return check_query(
         Query(
-            messages=tuple(dict(message) for message in messages),
-            tools=tuple(tools),
+            messages=messages,
+            tools=_objects(tools, "tools"),
             response_format=response_format,
             max_tokens=max_tokens,
         )
     )
+
+
+def _objects(given: object, field: str) -> tuple[Json, ...]:
+    """Copies of the objects in a list. Raises BadRequest naming the field, whatever else was given."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        raise BadRequest(f"{field} must be a list of objects, not {given!r:.50}.", field=field)
+    for i, one in enumerate(cast("Sequence[object]", given)):
+        if not _is_object(one):
+            raise BadRequest(f"{field}[{i}] must be an object, not {one!r:.50}.", field=f"{field}[{i}]")
+    return tuple(dict(one) for one in cast("Sequence[Mapping[str, Any]]", given))
 
 
 def check_query(query: Query) -> Query:
@@ -48,9 +60,23 @@ def check_query(query: Query) -> Query:
             raise BadRequest(f"messages[{i}].content must be text or a list of parts.", field=f"messages[{i}].content")
     if not any(_says_something(message) for message in query.messages):
         raise BadRequest("messages are all empty.", field="messages")
-    if query.max_tokens is not None and query.max_tokens < 1:
-        raise BadRequest(f"max_tokens must be 1 or more, not {query.max_tokens}.", field="max_tokens")
+    if query.max_tokens is not None and not (is_count(query.max_tokens) and query.max_tokens >= 1):
+        raise BadRequest(f"max_tokens must be a whole number, 1 or more, not {query.max_tokens!r}.", field="max_tokens")
     return query
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number and no truth value: Python callers are checked by nobody else."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _says_something(message: Mapping[str, Any]) -> bool:

@@ -17,13 +17,13 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..backends import Endpoint, Engine, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
 from ..backends import mode as catalogued
 from ..domain import Decision, Json, Objective, Query, Wish
-from ..errors import StoreError
+from ..errors import BadRequest, StoreError
 from ..store import Receipt, Record, Store, parse_outcome
 from . import build
 from .config import Settings
 from .config import load as load_settings
 from .live import Answered, Live, LiveEvent, collect
-from .objectives import check_objective, parse_objective
+from .objectives import as_objective
 from .queries import Askable, as_query
 from .serving import Refresher
 from .wishes import check_budget, parse_model_name
@@ -93,9 +93,13 @@ class Router:
         *,
         mode: str | None = None,
         thinking_budget: int | None = None,
-        objective: Objective | str | None = None,
+        objective: Objective | str | float | None = None,
     ) -> Wish:
         """What the caller's words mean here. Raises UnknownModel, BadRequest."""
+        names: dict[str, object] = {"model": model, "mode": "" if mode is None else mode}
+        for field, given in names.items():
+            if not isinstance(given, str):
+                raise BadRequest(f"{field} must be a name, not {given!r:.50}.", field=field)
         wish = parse_model_name(model, {route.name for route in self.routes}, set(self.models))
         if mode is not None:
             catalogued(mode, self.modes)
@@ -103,8 +107,7 @@ class Router:
         if thinking_budget is not None:
             wish = replace(wish, thinking_budget=check_budget(thinking_budget), unlimited=False)
         if objective is not None:
-            parsed = parse_objective(objective) if isinstance(objective, str) else check_objective(objective)
-            wish = replace(wish, objective=parsed)
+            wish = replace(wish, objective=as_objective(objective))
         return wish
 
     def decide(self, query: Query, wish: Wish | None = None) -> Decision:
@@ -131,7 +134,7 @@ class Router:
         response_format: Json | None = None,
         mode: str | None = None,
         thinking_budget: int | None = None,
-        objective: Objective | str | None = None,
+        objective: Objective | str | float | None = None,
     ) -> Decision:
         """Which route should answer, and why. Runs no model. Raises BadRequest."""
         wish = self.wish(model, mode=mode, thinking_budget=thinking_budget, objective=objective)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ..domain import Route, Tier, Wish
 from ..errors import BadRequest, UnknownModel
 from .objectives import parse_objective
+from .queries import is_count
 
 AUTO = "auto"
 MAX_THINKING_BUDGET = 1_000_000
@@ -62,9 +63,9 @@ def _budget(text: str) -> int:
 
 def check_budget(budget: int) -> int:
     """The thinking budget itself where it makes sense (tokens, 0 is off). Raises BadRequest."""
-    if not 0 <= budget <= MAX_THINKING_BUDGET:
+    if not (is_count(budget) and 0 <= budget <= MAX_THINKING_BUDGET):
         raise BadRequest(
-            f"The thinking budget {budget} is not between 0 (off) and {MAX_THINKING_BUDGET} tokens.",
+            f"The thinking budget {budget!r} is no whole number between 0 (off) and {MAX_THINKING_BUDGET} tokens.",
             field="thinking_budget",
         )
     return budget

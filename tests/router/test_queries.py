@@ -31,9 +31,13 @@ def test_messages_are_copied_not_kept() -> None:
         ([{"content": "x"}], "messages[0].role"),
         ([{"role": "user", "content": "x"}, {"role": "user"}], "messages[1].content"),
         ([{"role": "user", "content": 5}], "messages[0].content"),
+        (["3+4"], "messages[0]"),
+        ({"role": "user", "content": "x"}, "messages"),
+        (None, "messages"),
+        (7, "messages"),
     ],
 )
-def test_bad_messages_are_refused_by_field(messages: list[dict[str, Any]], field: str) -> None:
+def test_bad_messages_are_refused_by_field(messages: Any, field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         as_query(messages)
     assert caught.value.field == field
@@ -44,6 +48,17 @@ def test_an_assistants_tool_call_needs_no_content() -> None:
     assert as_query([{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": [call]}])
 
 
-def test_a_limit_below_one_token_is_refused() -> None:
+@pytest.mark.parametrize("limit", [0, 8.5, "8", True])
+def test_a_limit_that_is_no_number_of_tokens_is_refused(limit: Any) -> None:
     with pytest.raises(BadRequest, match="max_tokens"):
-        as_query("x", max_tokens=0)
+        as_query("x", max_tokens=limit)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"tools": "x"}, "tools"), ({"tools": ["f"]}, "tools[0]"), ({"response_format": "json"}, "response_format")],
+)
+def test_wrong_demands_are_refused_by_field(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        as_query("x", **given)
+    assert caught.value.field == field

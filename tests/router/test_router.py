@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pointsman.domain import Objective, ObjectiveKind
+from pointsman.errors import BadRequest
 from pointsman.router import Router
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    """The shipped configuration."""
+    with Router.from_config(home=tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+def test_a_bare_number_is_a_quality(router: Router) -> None:
+    assert router.route("3+4", objective=0.9).objective == Objective(ObjectiveKind.QUALITY, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"objective": 1.5}, "objective"),
+        ({"objective": True}, "objective"),
+        ({"objective": [0.9]}, "objective"),
+        ({"objective": Objective(value="high")}, "objective"),
+        ({"thinking_budget": "8"}, "thinking_budget"),
+        ({"thinking_budget": 8.5}, "thinking_budget"),
+        ({"thinking_budget": True}, "thinking_budget"),
+        ({"mode": 3}, "mode"),
+        ({"model": None}, "model"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_field(router: Router, given: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        router.route("3+4", **given)
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize("store", ["sqlite:///{folder}/file/sub/p.db", "postgresql://nobody@127.0.0.1:1/none"])
