@@ -14,7 +14,7 @@ import numpy as np
 
 from ..classifiers import Artifact, Embedder, RouteKey, lexical, text_of
 from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
-from ..errors import ContextTooLong
+from ..errors import BadRequest, ContextTooLong
 from . import policy
 from .objectives import Plan, Point, plan
 from .pricing import expected_cost
@@ -139,12 +139,16 @@ class Decider:
         return conclude(considered, step), considered
 
     def _able(self, query: Query, routes: Sequence[Route]) -> tuple[Route, ...]:
-        """The routes whose models can take this query at all."""
-        images = has_images(query)
+        """The routes whose models can take this query at all. Raises BadRequest where none can."""
         able = [r for r in routes if not (query.tools and r.capabilities.tools is False)]
-        able = [r for r in able if not (images and r.capabilities.images is False)]
+        if not able:
+            raise BadRequest("No route that may answer this takes tools.", field="tools")
+        if has_images(query):
+            able = [r for r in able if r.capabilities.images is not False]
+            if not able:
+                raise BadRequest("No route that may answer this takes images.", field="messages")
         fits = [r for r in able if self._fits(query, r)] or [r for r in able if self._fits(query, r, MARGIN)]
-        if able and not fits:
+        if not fits:
             longest = max(able, key=lambda r: r.capabilities.context or 0)
             raise ContextTooLong(
                 f"The query is too long for every route; the longest context is {longest.capabilities.context} tokens "

@@ -89,20 +89,28 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
     if terms.fixed is not None and terms.fixed in names:
         return Commit(terms.fixed, f"observe: {terms.fixed} answers everything")
     known = [route for route in routes if route.name in estimates and isfinite(estimates[route.name].cost)]
-    if terms.plan is None or not known:
-        return _safe(routes, terms)
+    if terms.plan is None:
+        return _safe(routes, terms, "nothing is learnt for these routes yet")
+    if not known:
+        return _safe(routes, terms, "nothing is known of the routes that can serve")
     if isinstance(terms.plan, Fixed):
         if terms.plan.route in names:
             return Commit(terms.plan.route, terms.plan.reason)
-        return _safe(routes, terms)
+        return _instead(known, estimates, terms.plan)
     return _best(known, estimates, terms.plan)
 
 
-def _safe(routes: Sequence[Route], terms: Terms) -> Commit:
+def _safe(routes: Sequence[Route], terms: Terms, why: str) -> Commit:
     """The safe route, or the dearest of those left where it cannot serve."""
     if any(route.name == terms.safe_route for route in routes):
-        return Commit(terms.safe_route, "nothing is learnt for these routes yet: the safe route answers")
+        return Commit(terms.safe_route, f"{why}: the safe route answers")
     return Commit(routes[-1].name, "the safe route cannot serve this query: the dearest that can answers")
+
+
+def _instead(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Fixed) -> Commit:
+    """Who answers in place of the one route for everything: the likeliest of the others, the cheaper of two alike."""
+    best = max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost))
+    return Commit(best.name, f"{plan.route} cannot serve this query now: the likeliest of the others answers")
 
 
 def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Priced) -> Commit:

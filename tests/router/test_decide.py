@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pointsman.domain import Capabilities, Objective, Query, Wish
-from pointsman.errors import ContextTooLong
+from pointsman.errors import BadRequest, ContextTooLong
 from pointsman.router.decide import Decider, Standing, learnt, route_key
 from pointsman.router.queries import as_query
 from pointsman.router.serving import find
@@ -118,8 +118,12 @@ def test_tools_and_images_leave_only_the_routes_that_take_them(decider: Decider)
     decision, _ = picky.decide(as_query("3+4", tools=[tool]))
     assert decision.route.name == "full"
     image = Query(messages=({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]},))
-    with pytest.raises(Exception, match="no route can serve"):
+    with pytest.raises(BadRequest, match="takes images"):
         picky.decide(image)
+    none = tuple(replace(r, capabilities=Capabilities(tools=False)) for r in decider.standing.routes)
+    with pytest.raises(BadRequest, match="takes tools") as caught:
+        Decider(Standing(none, "full", Objective()), decider.embedder).decide(as_query("3+4", tools=[tool]))
+    assert caught.value.field == "tools"
 
 
 def short_of(decider: Decider, context: int) -> Decider:

@@ -86,9 +86,21 @@ def test_a_fixed_plan_sends_everything_down_one_route(routes: tuple[Route, ...])
     assert policy.next(QUERY, (), known, terms(routes, plan=Fixed("budgeted", "why"))) == Commit("budgeted", "why")
 
 
-def test_a_fixed_plan_whose_route_cannot_serve_falls_to_the_safe_route(routes: tuple[Route, ...]) -> None:
-    known = {name: estimate(name, 0.5, 1.0) for name in NAMES}
-    assert policy.next(QUERY, (), known, terms(routes[1:], plan=Fixed("small", "why"))).route == "full"
+def test_a_fixed_plan_whose_route_cannot_serve_or_failed_falls_to_the_likeliest(routes: tuple[Route, ...]) -> None:
+    """And the reason says so: something is learnt, it is the route that is missing."""
+    known = {"small": estimate("small", 0.9, 1.0), "budgeted": estimate("budgeted", 0.7, 1.0)}
+    known["full"] = estimate("full", 0.6, 1.0)
+    fixed = terms(routes[1:], plan=Fixed("small", "why"))
+    why = "small cannot serve this query now: the likeliest of the others answers"
+    assert policy.next(QUERY, (), known, fixed) == Commit("budgeted", why)
+    failed = policy.next(QUERY, [attempt("small", error="refused")], known, replace(fixed, routes=routes))
+    assert failed == Commit("budgeted", f"{why}; small failed")
+
+
+def test_with_nothing_known_of_those_left_the_safe_route_answers(routes: tuple[Route, ...]) -> None:
+    known = {"small": estimate("small", 0.9, 1.0)}
+    step = policy.next(QUERY, (), known, terms(routes[1:]))
+    assert step == Commit("full", "nothing is known of the routes that can serve: the safe route answers")
 
 
 def test_the_callers_word_wins_over_everything(routes: tuple[Route, ...]) -> None:
