@@ -90,8 +90,9 @@ class Wish:
     """What the caller asked for by name; it always wins. All None: the router is free (`auto`).
 
     At most one of `tier`, `route` and `model` is set. `thinking_budget`: 0 is off, a number is the most tokens of
-    thought, None leaves the route's own; `unlimited` asks for the model's whole thought. `objective` replaces the
-    configured one for this query (`auto:0.9`)."""
+    thought, None leaves the route's own; `unlimited` asks for the model's whole thought. `mode_thinks`: whether the
+    mode that is asked for may think (None: none is, or it is not known). `objective` replaces the configured one for
+    this query (`auto:0.9`)."""
 
     tier: Tier | None = None
     route: str | None = None
@@ -99,6 +100,7 @@ class Wish:
     mode: str | None = None
     thinking_budget: int | None = None
     unlimited: bool = False
+    mode_thinks: bool | None = None
     objective: Objective | None = None
 
 

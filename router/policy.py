@@ -28,9 +28,9 @@ class Terms:
     """What holds while a query is decided.
 
     routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
-    these routes). safe_route: who answers when nothing is known. wished: the route that the caller named, which always
-    wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty answer may be
-    followed by a dearer route's."""
+    these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
+    which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty answer
+    may be followed by a dearer route's."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -69,7 +69,7 @@ def next(  # noqa: A001 - the name that the design gives it
     if terms.wished is not None:
         if terms.wished in failed:
             raise BackendUnavailable("the route that was asked for failed", backend=terms.wished)
-        return Commit(terms.wished, "asked for by name")
+        return Commit(terms.wished, "asked for")
     if not left:
         raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
     bought = [i for i, attempt in enumerate(evidence) if attempt.error is None]

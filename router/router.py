@@ -102,8 +102,9 @@ class Router:
                 raise BadRequest(f"{field} must be a name, not {given!r:.50}.", field=field)
         wish = parse_model_name(model, {route.name for route in self.routes}, set(self.models))
         if mode is not None:
-            catalogued(mode, self.modes)
-            wish = replace(wish, mode=mode)
+            thinks = catalogued(mode, self.modes).think
+            # A bare model name means its unlimited thought only where no mode says otherwise.
+            wish = replace(wish, mode=mode, mode_thinks=thinks, unlimited=wish.unlimited and thinks)
         if thinking_budget is not None:
             wish = replace(wish, thinking_budget=check_budget(thinking_budget), unlimited=False)
         if objective is not None:

@@ -74,8 +74,9 @@ def check_budget(budget: int) -> int:
 def candidates(wish: Wish, routes: Sequence[Route]) -> tuple[tuple[Route, ...], str | None]:
     """The routes that a wish leaves, cheapest first, and the name of the one that it fixes (None: the router is free).
 
-    A wish for another budget or mode makes a route of that kind out of those there are. Raises BadRequest where none
-    can do it."""
+    A wish for another budget or mode makes a route of that kind out of those there are, once. Raises BadRequest where
+    none can do it, or mode and budget contradict each other."""
+    wish = _settled(wish)
     if wish.route is not None:
         route = _altered(next(r for r in routes if r.name == wish.route), wish)
         return (route,), route.name
@@ -96,9 +97,26 @@ def candidates(wish: Wish, routes: Sequence[Route]) -> tuple[tuple[Route, ...], 
         if not kind and not off:
             raise BadRequest("No route thinks, so a thinking budget cannot be kept.", field="thinking_budget")
         left = kind or left
-    altered = tuple(_altered(r, wish) for r in left)
+    elif wish.mode_thinks:
+        left = [r for r in left if r.thinking_budget != 0] or left
+    made: dict[str, Route] = {}
+    for route in (_altered(r, wish) for r in left):
+        made.setdefault(route.name, route)  # two budgets of one model become the same route
+    altered = tuple(made.values())
     free = replace(wish, objective=None) == Wish()  # then one route is all there is, not what was asked for
     return altered, altered[0].name if len(altered) == 1 and not free else None
+
+
+def _settled(wish: Wish) -> Wish:
+    """The wish with what its mode implies for the budget. Raises BadRequest where the two contradict each other."""
+    thinks, budget = wish.mode_thinks, wish.thinking_budget
+    if thinks is None:
+        return wish
+    if (thinks and budget == 0) or (not thinks and (budget or wish.unlimited)):
+        asked = "no thought" if thinks else "unlimited thought" if wish.unlimited else f"{budget} tokens of thought"
+        does = "thinks" if thinks else "does not think"
+        raise BadRequest(f"The mode {wish.mode} {does}, but {asked} is asked for: they contradict.", field="mode")
+    return wish if thinks else replace(wish, thinking_budget=0)
 
 
 def _of_model(wish: Wish, routes: Sequence[Route]) -> Route:
@@ -117,6 +135,8 @@ def _altered(route: Route, wish: Wish) -> Route:
         budget = None
     elif wish.thinking_budget is not None:
         budget = wish.thinking_budget
+    elif budget == 0 and wish.mode_thinks:
+        budget = None  # thinking is asked for: the model's own length
     if wish.mode is None and (route.thinking_budget == 0) != (budget == 0):
         mode = "direct" if budget == 0 else "think"  # a mode without thought cannot think, and the other way round
     if (budget, mode) == (route.thinking_budget, route.mode):

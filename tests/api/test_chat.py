@@ -32,7 +32,7 @@ def test_every_kind_of_name_is_answered_by_what_it_says(client: openai.OpenAI, n
     got = tuple(told[f"x-pointsman-{what}"] for what in ("route", "mode", "thinking-budget"))
     if (wanted := NAMES[name]) is not None:
         assert (got[0], answer.model, *got[1:]) == wanted
-        assert told["x-pointsman-reason"] == "asked for by name"
+        assert told["x-pointsman-reason"] == "asked for"
     assert answer.choices[0].message.role == "assistant"
     assert answer.choices[0].finish_reason in ("stop", "length")
     assert answer.choices[0].message.content

@@ -106,7 +106,7 @@ def test_with_nothing_known_of_those_left_the_safe_route_answers(routes: tuple[R
 def test_the_callers_word_wins_over_everything(routes: tuple[Route, ...]) -> None:
     known = {"full": estimate("full", 1.0, 0.0)}
     chosen = policy.next(QUERY, (), known, terms(routes, wished="small", fixed="budgeted", escalate=True))
-    assert chosen == Commit("small", "asked for by name")
+    assert chosen == Commit("small", "asked for")
 
 
 def test_a_wished_route_that_failed_is_not_replaced_by_another(routes: tuple[Route, ...]) -> None:

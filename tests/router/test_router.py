@@ -45,6 +45,14 @@ def test_wrong_arguments_are_refused_by_field(router: Router, given: dict[str, A
     assert caught.value.field == field
 
 
+def test_a_routes_name_says_what_its_mode_does(router: Router) -> None:
+    assert router.route("3+4", model="digits", mode="direct").route.name == "small"
+    decision = router.route("3+4", thinking_budget=8)
+    assert (decision.route.name, decision.reason) == ("digits(8)", "asked for")
+    with pytest.raises(BadRequest, match="contradict"):
+        router.route("3+4", model="digits(17)", mode="direct")
+
+
 @pytest.mark.parametrize("store", ["sqlite:///{folder}/file/sub/p.db", "postgresql://nobody@127.0.0.1:1/none"])
 def test_a_store_that_is_down_is_a_warning_and_decisions_go_on(
     store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

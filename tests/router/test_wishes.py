@@ -114,7 +114,10 @@ def test_off_turns_a_thinking_route_direct(routes: tuple[Route, ...]) -> None:
 
 
 def test_a_budget_alone_leaves_the_routes_that_think(routes: tuple[Route, ...]) -> None:
-    assert [budget for _, budget in left(Wish(thinking_budget=8), routes)] == [8, 8]
+    """Both of them are the same route then, and it is the one that was asked for."""
+    found, fixed = candidates(Wish(thinking_budget=8), routes)
+    assert [(r.name, r.thinking_budget) for r in found] == [("digits(8)", 8)]
+    assert fixed == "digits(8)"
 
 
 def test_off_alone_leaves_the_routes_that_do_not_think(routes: tuple[Route, ...]) -> None:
@@ -131,3 +134,31 @@ def test_a_mode_leaves_its_routes_or_makes_them(routes: tuple[Route, ...]) -> No
     assert left(Wish(mode="direct"), routes) == [("small", 0)]
     found, _ = candidates(Wish(mode="concise"), routes)
     assert {r.mode for r in found} == {"concise"}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(mode="direct", mode_thinks=False, model="digits", thinking_budget=17),
+        Wish(mode="direct", mode_thinks=False, unlimited=True),
+        Wish(mode="think", mode_thinks=True, route="full", thinking_budget=0),
+    ],
+)
+def test_a_mode_and_a_budget_that_contradict_each_other_are_refused(wish: Wish, routes: tuple[Route, ...]) -> None:
+    with pytest.raises(BadRequest, match="contradict") as caught:
+        candidates(wish, routes)
+    assert caught.value.field == "mode"
+
+
+def test_a_mode_without_thought_has_no_budget_whatever_the_route(routes: tuple[Route, ...]) -> None:
+    """The name says what is done: off."""
+    found, _ = candidates(Wish(route="full", mode="solve", mode_thinks=False), routes)
+    assert [(r.name, r.mode, r.thinking_budget) for r in found] == [("digits(off)", "solve", 0)]
+    found, _ = candidates(Wish(model="digits", mode="direct", mode_thinks=False), routes)
+    assert [r.name for r in found] == ["small"]
+
+
+def test_a_mode_with_thought_thinks_on_a_route_that_does_not(routes: tuple[Route, ...]) -> None:
+    found, _ = candidates(Wish(route="small", mode="concise", mode_thinks=True), routes)
+    assert [(r.name, r.mode, r.thinking_budget) for r in found] == [("digits(unlimited)", "concise", None)]
+    assert left(Wish(mode="think", mode_thinks=True), routes) == [("budgeted", 17), ("full", None)]

@@ -98,7 +98,7 @@ def test_ask_uses_the_engines_of_the_running_server(
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
     shown = capfd.readouterr()
     assert shown.out.strip() == "7"
-    assert re.search(r"full · \d+ in, \d+ thought \+ \d+ out · cost .* · asked for by name · dec_", shown.err)
+    assert re.search(r"full · \d+ in, \d+ thought \+ \d+ out · cost .* · asked for · dec_", shown.err)
 
 
 def test_route_works_beside_a_running_server(served: Any, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
