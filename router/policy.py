@@ -29,8 +29,8 @@ class Terms:
 
     routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
-    which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty answer
-    may be followed by a dearer route's."""
+    which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
+    answer may be followed by a dearer route's."""
 
     routes: Sequence[Route]
     plan: Plan | None
