@@ -2,7 +2,8 @@
 
 The two policies decide the same queries. Where both choices' outcomes are known the difference is seen; where one is
 not, the held-out estimate stands in (doubly robust estimation, Dudík, Langford and Li, arXiv 1103.4601, where the
-propensity is 1). An estimate alone never promotes: at least half of the differing choices must have been seen."""
+propensity is 1). An estimate is only another's opinion of itself, and has no variance here: the gain must show on the
+differing choices that were seen on both sides alone, and on all queries together."""
 
 from __future__ import annotations
 
@@ -15,17 +16,15 @@ from ..objectives import Plan
 from .evaluation.figures import interval
 from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices
 
-MIN_SUPPORT = 0.5
-"""Share of the differing choices whose outcomes must have been seen..."""
 MIN_SEEN = 20
-"""...and how many they must be: with fewer the bootstrap's interval is too narrow to rest on."""
+"""How many differing choices must have been seen on both sides: with fewer the interval is too narrow to rest on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """New against serving. gain: mean of `error_price * correct - cost` new less serving, in currency a query, with its
-    95 % interval; differ: share of queries decided differently; seen: how many of those were seen on both sides, and
-    support: which share of them."""
+    95 % interval, estimates standing in for what was not seen; differ: share of queries decided differently; seen: how
+    many of those were seen on both sides; seen_gain, seen_low, seen_high: the gain on those alone, NaN for none."""
 
     serving: str
     n: int
@@ -35,14 +34,16 @@ class Comparison:
     high: float
     differ: float
     seen: int
-    support: float
+    seen_gain: float
+    seen_low: float
+    seen_high: float
     accuracy_gain: float
     cost_change: float
 
     @property
     def better(self) -> bool:
-        """Whether the lower bound is above zero and rests on what was seen."""
-        return bool(self.low > 0 and self.support >= MIN_SUPPORT and self.seen >= MIN_SEEN)
+        """Whether both lower bounds are above zero, and enough was seen."""
+        return bool(self.low > 0 and self.seen_low > 0 and self.seen >= MIN_SEEN)
 
     def as_json(self) -> Json:
         """All figures by name, and the sentence."""
@@ -58,9 +59,15 @@ class Comparison:
         figures = f"gain {self.gain:.3g} a query, 95 % interval {self.low:.3g} to {self.high:.3g}"
         if self.better:
             return f"Better {against}: {figures}."
+        if self.low > 0 and self.seen < MIN_SEEN:
+            return (
+                f"Looks better {against} ({figures}), but only {self.seen} of the queries that it decides otherwise "
+                f"were seen on both routes; at least {MIN_SEEN} must be."
+            )
         if self.low > 0:
             return (
-                f"Looks better {against} ({figures}), but only {self.support:.0%} of the differing choices were seen."
+                f"Looks better {against} ({figures}), but the {self.seen} queries that were seen on both routes do not "
+                f"show it: gain {self.seen_gain:.3g}, 95 % interval {self.seen_low:.3g} to {self.seen_high:.3g}."
             )
         return f"Not shown to be better {against}: {figures}."
 
@@ -79,21 +86,29 @@ def compare(new: Recorded, new_plan: Plan | None, aim: Aim, served: Served | Non
     correct_old, cost_old, seen_old = _value(new, rows, theirs)
     differ = mine != theirs
     gain = np.where(differ, error_price * (correct_new - correct_old) - (cost_new - cost_old), 0.0)
-    low, high = interval(gain, clusters=new.groups[rows])
+    told = ~np.isnan(gain)  # where a choice was neither seen nor can be estimated there is nothing to compare
     both = seen_new & seen_old & differ
+    low, high = interval(gain[told], clusters=new.groups[rows][told])
+    seen_low, seen_high = interval(gain[both], clusters=new.groups[rows][both])
     return Comparison(
         serving=label,
         n=len(rows),
         error_price=error_price,
-        gain=float(gain.mean()) if len(rows) else 0.0,
+        gain=_mean(gain[told]),
         low=low,
         high=high,
-        differ=float(differ.mean()) if len(rows) else 0.0,
+        differ=_mean(differ.astype(float)),
         seen=int(both.sum()),
-        support=float(both.sum() / max(1, differ.sum())),
-        accuracy_gain=float(np.where(differ, correct_new - correct_old, 0.0).mean()) if len(rows) else 0.0,
-        cost_change=float(np.where(differ, cost_new - cost_old, 0.0).mean()) if len(rows) else 0.0,
+        seen_gain=_mean(gain[both]) if both.any() else float("nan"),
+        seen_low=seen_low,
+        seen_high=seen_high,
+        accuracy_gain=_mean(np.where(differ, correct_new - correct_old, 0.0)[told]),
+        cost_change=_mean(np.where(differ, cost_new - cost_old, 0.0)[told]),
     )
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _value(data: Recorded, rows: Ints, chosen: Ints) -> tuple[Floats, Floats, np.ndarray]:

@@ -50,9 +50,50 @@ def test_an_estimate_alone_promotes_nothing() -> None:
     data.cost[:, 0] = np.nan
     found = compare(data, Priced(30.0), AIM, None, 30.0)
     assert found.low > 0
-    assert found.support == 0
+    assert found.seen == 0
     assert not found.better
-    assert "were seen" in found.sentence
+    assert "were seen on both routes; at least 20 must be" in found.sentence
+
+
+def refuted() -> Recorded:
+    """On 500 queries that were seen on both routes the cheap one is always wrong, whatever the estimates say; on 500
+    others, seen on the dear one only, the estimates say that it is right."""
+    n = 1000
+    p = np.tile([0.97, 0.97], (n, 1))
+    correct, cost = np.ones((n, 2)), np.tile([1.0, 10.0], (n, 1))
+    correct[:500, 0] = 0.0
+    correct[500:, 0] = np.nan
+    seen = cost.copy()
+    seen[500:, 0] = np.nan
+    return Recorded(ROUTES, np.arange(n), correct, seen, cost, p, cost)
+
+
+def test_what_was_seen_is_not_outvoted_by_estimates() -> None:
+    """As many queries again look good by estimate: together the gain is above zero, seen alone it is far below."""
+    found = compare(refuted(), Fixed("small", "cheap"), AIM, None, 12.0)
+    assert found.low > 0
+    assert found.seen_high < 0
+    assert not found.better
+    assert "the 500 queries that were seen on both routes do not show it" in found.sentence
+
+
+def test_what_was_logged_beside_does_not_forbid_a_promotion() -> None:
+    """As many queries again went down the dear route only: what was seen on both is as good as before."""
+    data = world(1000)
+    more = world(2100)
+    more.correct[1000:, 0] = np.nan
+    more.cost[1000:, 0] = np.nan
+    assert compare(data, Priced(30.0), AIM, None, 30.0).better
+    assert compare(more, Priced(30.0), AIM, None, 30.0).better
+
+
+def test_a_choice_that_nothing_is_known_of_is_left_out() -> None:
+    """The serving artifact sends everything down a route whose tokens were never counted here."""
+    data = world()
+    for table in (data.correct, data.cost, data.expected_cost):
+        table[:, 0] = np.nan
+    found = compare(data, Fixed("full", "dear"), AIM, Served(data, Fixed("small", "cheap")), 30.0)
+    assert (found.gain, found.seen, found.better) == (0.0, 0, False)
 
 
 def test_optimistic_estimates_do_not_hide_what_was_seen() -> None:
