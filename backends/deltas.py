@@ -41,7 +41,10 @@ class Reader:
         marker: int | None = None,
     ) -> None:
         self._dialect, self._backend, self._thinking, self._marker = dialect, backend, thinking, marker
+        self._begin, self._cut = begin, cut
         self._splitter = MarkerSplitter(Markers(), begin, cut=cut)
+        self.parsed = False
+        """The thought came in a field of its own."""
         self._told = 0  # tokens that the server says it has made
         self._pending = 0  # tokens made whose text has not come yet
         self._logprobs: list[TokenLogprob] = []
@@ -54,10 +57,15 @@ class Reader:
         self.answer_seen = False
 
     @property
-    def stray_end(self) -> bool:
-        """An end marker came in an answer without a thought: the template opens the thought, the server passes it on
-        unparsed."""
-        return self._splitter.stray_end and not self.thought_seen
+    def stray_ends(self) -> int:
+        """End markers in an answer without a thought. One is what a server shows that passes a thought on unparsed
+        which the template opened."""
+        return 0 if self.thought_seen else self._splitter.stray_ends
+
+    @property
+    def marked(self) -> bool:
+        """Whether the end of the thought was marked in the text."""
+        return self._splitter.ended
 
     @property
     def thought_seen(self) -> bool:
@@ -102,6 +110,13 @@ class Reader:
         """The events of what was held back."""
         return self._dealt([_event(part, text) for part, text in self._splitter.flush()])
 
+    def as_answer(self) -> Text:
+        """All of the thought, which turned out to be the answer."""
+        text, tokens = self.thought, self._thought
+        self._thoughts, self._thought, self.answer_seen = [], 0, True
+        self._answer += tokens
+        return Text(text, tokens)
+
     def usage(self) -> Usage:
         """What the call used, by the server's word where it gives it, else as counted from the chunks."""
         said, timings = self._reported, self._timings
@@ -128,6 +143,9 @@ class Reader:
     def _delta(self, delta: Json) -> Iterator[Event]:
         for name in self._dialect.reasoning:
             if isinstance(thought := delta.get(name), str) and thought:
+                if self._begin is Begin.THOUGHT and not self.parsed:  # then the text is none
+                    self._splitter = MarkerSplitter(Markers(), cut=self._cut)
+                self.parsed = True
                 yield Thought(thought)
                 break
         content = delta.get("content")

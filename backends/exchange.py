@@ -16,6 +16,7 @@ from .deltas import Reader
 from .dialects import Dialect
 from .engine import Continuation, Event, Finished, Thought, Timings
 from .facts import Facts
+from .inline import Inline
 from .markers import Begin
 from .prompts import Prompts
 from .sse import ServerEvent
@@ -28,6 +29,8 @@ class _Request:
     path: str
     body: Json
     begin: Begin
+    guessed: bool = False
+    """Earlier replies alone tell where this one begins."""
 
 
 class Exchange:
@@ -36,8 +39,7 @@ class Exchange:
     def __init__(self, dialect: Dialect, transport: Transport, prompts: Prompts) -> None:
         self._dialect, self._transport, self._prompts = dialect, transport, prompts
         self._backend = transport.target.backend
-        self._inline = False
-        """Thoughts come in the text, opened by the template: learnt from an end marker that had no beginning."""
+        self._inline = Inline(prompts, renders=dialect.render is not None)
 
     async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
         """One pass (budget.Run). An answer to a closed thought that comes out empty is asked for again, with empty
@@ -86,14 +88,29 @@ class Exchange:
         for event in reader.flush():
             if (kept := bounds.keep(event)) is not None:
                 yield kept
+        misread = self._judged(reader, request, bounds.finish or reader.finish)
+        if misread and (kept := bounds.keep(reader.as_answer())) is not None:
+            yield kept
         if (held := bounds.flush()) is not None:
             yield held
         finish = bounds.finish or reader.finish
         if finish is None:
             raise BackendUnavailable("the stream broke off before its end", backend=self._backend)
-        self._inline = self._inline or (thinking and reader.stray_end)
         timings = Timings((time.monotonic() - started) * 1e3, first, reader.prompt_ms)
-        yield self._finished(call, facts, reader, finish, timings)
+        yield self._finished(call, facts, reader, finish, timings, misread=misread)
+
+    def _judged(self, reader: Reader, request: _Request, finish: Finish | None) -> bool:
+        """Learn from a whole reply whether thoughts come inline; whether this one's thought was the answer, as it
+        came to its end without the marker that replies before it had."""
+        if not request.guessed or finish in (None, Finish.LENGTH):  # the marker may have been still to come
+            return False
+        if reader.parsed:
+            self._inline.parses()
+            return False
+        read_as_thought = request.begin is Begin.THOUGHT
+        self._inline.saw(int(reader.marked) if read_as_thought else reader.stray_ends)
+        unmarked = read_as_thought and not reader.marked and not self._inline.proven
+        return unmarked and finish is Finish.STOP and reader.thought_seen
 
     async def _chunks(self, stream: AsyncGenerator[ServerEvent, None]) -> AsyncGenerator[Json, None]:
         """The JSON of a stream's events up to `[DONE]`."""
@@ -127,14 +144,14 @@ class Exchange:
             opened = await self._prompts.opened(facts.model, call, thinks=facts.thinks is not False)
             body = raw_body(call, self._dialect, facts.model, terms, opened.prompt)
             return _Request("completions", body, opened.begin)
-        begin = Begin.UNKNOWN
+        begin, guessed = Begin.UNKNOWN, False
         if call.answer_prefix:
             begin = Begin.ANSWER
         elif call.thought_prefix and not thinking:
             begin = Begin.CLOSED
-        elif thinking and self._inline:
-            begin = Begin.THOUGHT
-        return _Request("chat/completions", chat_body(call, self._dialect, facts.model, terms), begin)
+        elif thinking:
+            begin, guessed = await self._inline.begin(call, facts), True
+        return _Request("chat/completions", chat_body(call, self._dialect, facts.model, terms), begin, guessed)
 
     async def _budget(self, call: Call, facts: Facts) -> int | None:
         """The native budget in the engine's way of counting: some count the thought that is gone on with."""
@@ -145,7 +162,9 @@ class Exchange:
             return call.thinking_budget
         return call.thinking_budget + len(await self._prompts.tokens(facts.model, call.thought_prefix))
 
-    def _finished(self, call: Call, facts: Facts, reader: Reader, finish: Finish, timings: Timings) -> Finished:
+    def _finished(
+        self, call: Call, facts: Facts, reader: Reader, finish: Finish, timings: Timings, *, misread: bool
+    ) -> Finished:
         thought = call.thought_prefix + reader.thought
         usage, warnings = reader.usage(), list[str]()
         cut = bool(call.thinking_budget) and usage.thought >= (call.thinking_budget or 0)
@@ -153,8 +172,12 @@ class Exchange:
             size = len(call.rendered) if isinstance(call.rendered, tuple) else len(orjson.dumps(call.messages)) // 4
             usage = replace(usage, prompt=max(1, size))
             warnings.append("the server told no usage: the prompt's tokens are estimated")
-        if reader.stray_end:
-            warnings.append("the thought came inline without its beginning; from now on it is recognised")
+        if reader.stray_ends == 1 and facts.thinks is not False:
+            warnings.append(
+                "a thought may have come inline without its beginning; should replies go on so, it is told apart"
+            )
+        if misread:
+            warnings.append("the answer was taken for a thought while it came, as it had no end marker")
         return Finished(
             finish,
             usage,

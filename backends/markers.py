@@ -65,8 +65,8 @@ class MarkerSplitter:
         self._begun = False
         self._last = ""
         self._rest = ""
-        self.stray_end = False
-        """An end marker was met in an answer that no thought came before."""
+        self.stray_ends = 0
+        """End markers met in an answer whose thought, if there was one, had its end already."""
 
     @property
     def ended(self) -> bool:
@@ -147,7 +147,7 @@ class MarkerSplitter:
     def _answer(self, pieces: list[Piece]) -> bool:
         end = self._markers.end
         if not self._forced:
-            self.stray_end = self.stray_end or end in self._last + self._rest
+            self.stray_ends += (self._last + self._rest).count(end)
             self._emit(pieces, Part.ANSWER, self._rest)
             self._rest = ""
             return False

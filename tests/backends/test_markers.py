@@ -72,7 +72,7 @@ def test_an_end_marker_without_a_thought_is_noticed() -> None:
     splitter = MarkerSplitter()
     for letter in "sum</think>7":
         splitter.feed(letter)
-    assert splitter.stray_end
+    assert splitter.stray_ends == 1
 
 
 def test_a_prompt_is_opened_and_closed_in_its_templates_manner() -> None:
