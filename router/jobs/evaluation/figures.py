@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,16 +72,24 @@ def random_mix(figures: dict[str, Figure], cost: float) -> Figure | None:
     return best
 
 
+BOOTSTRAP_CLUSTERS = 5
+"""With fewer clusters than these too few are drawn for a bootstrap: their means have a t interval."""
+
+
 def interval(differences: Floats, *, clusters: Any = None, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean (Efron & Tibshirani 1993, chapter 13); whole clusters are drawn where
-    given and there are at least five of them, else rows. NaN for no rows."""
+    """Interval of the mean, with whole clusters as its units where they are given.
+
+    Percentile bootstrap (Efron & Tibshirani 1993, chapter 13) of five clusters and more; Student's t over two to four,
+    which is wide, as so few groups say little of others; rows are the units where there is one. NaN for no rows."""
     if not len(differences):
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     units = np.arange(len(differences))
     if clusters is not None:
         _, inverse = np.unique(np.asarray(clusters), return_inverse=True)
-        units = inverse if inverse.max() + 1 >= 5 else units
+        if 1 < inverse.max() + 1 < BOOTSTRAP_CLUSTERS:
+            return _few(differences, inverse, level)
+        units = inverse if inverse.max() > 0 else units
     size = int(units.max()) + 1
     total = np.bincount(units, weights=differences, minlength=size)
     count = np.bincount(units, minlength=size).astype(float)
@@ -90,6 +98,17 @@ def interval(differences: Floats, *, clusters: Any = None, level: float = 0.95, 
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _few(differences: Floats, units: Ints, level: float) -> tuple[float, float]:
+    """Student's t interval of the mean over rows, from how far the units' means lie from it (each by its size)."""
+    from scipy import stats  # pyright: ignore[reportMissingTypeStubs]  # it ships none; slow to import
+
+    mean, size = float(differences.mean()), int(units.max()) + 1
+    off = np.bincount(units, weights=differences - mean, minlength=size) * size / len(differences)
+    error = float(np.sqrt((off @ off) / (size * (size - 1))))
+    reach = float(cast("Any", stats).t.ppf(0.5 + level / 2, size - 1)) * error
+    return mean - reach, mean + reach
 
 
 def by_group(data: Recorded, rows: Ints, chosen: Ints, baseline: int) -> list[dict[str, Any]]:

@@ -82,5 +82,27 @@ def test_rows_of_one_question_do_not_count_as_many() -> None:
     assert once == pytest.approx(repeated, abs=0.02)
 
 
+def test_a_few_groups_have_a_t_interval_over_their_means() -> None:
+    """Groups of one size: the textbook's interval of three means, however many rows stand behind each."""
+    values, groups = np.repeat([1.0, 2.0, 4.5], 100), np.repeat([0, 1, 2], 100)
+    half = 4.303 * np.std([1.0, 2.0, 4.5], ddof=1) / np.sqrt(3)
+    assert figures.interval(values, clusters=groups) == pytest.approx((2.5 - half, 2.5 + half), abs=1e-3)
+
+
+def test_few_groups_seldom_seem_better_by_chance() -> None:
+    """Groups that differ by chance around no gain: the lower bound is above zero in about one world of forty."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(3), 200)
+    lows = [
+        figures.interval(rng.normal(np.repeat(rng.normal(0, 1, 3), 200), 0.1), clusters=groups)[0] for _ in range(400)
+    ]
+    assert np.mean(np.array(lows) > 0) < 0.05
+
+
+def test_one_group_has_rows_for_its_units() -> None:
+    values = np.random.default_rng(4).normal(0.3, 1, 100)
+    assert figures.interval(values, clusters=np.zeros(100)) == figures.interval(values)
+
+
 def test_the_interval_of_nothing_is_not_a_number() -> None:
     assert all(math.isnan(x) for x in figures.interval(np.array([])))
