@@ -22,7 +22,7 @@ The worker loads everything and accepts connections without waiting for the line
 Retry-After until the engines are open. Nothing is written to standard output; logs go to standard error.
 
 SIGTERM and SIGINT: no new connections, running requests may finish for `shutdown_grace_s`, then they are cancelled (and
-recorded as such), the store's queue is written, exit code 0. A second SIGINT cancels them at once. A wrong
+recorded as such), the store's queue is written, exit code 0. A SIGINT after that cancels them at once. A wrong
 configuration: one line on standard error, exit code 2. It does not launch or stop model servers. It brings the store's
 tables up to date where nobody did (two processes may do so at once); a store that cannot be used is one warning, and
 the worker serves without memory.
@@ -62,11 +62,9 @@ _KEEP_ALIVE_S = 75
 class Server(uvicorn.Server):
     """uvicorn's server with another signal handling: its own raises the signal again at the end, and exits with it."""
 
-    _interrupts = 0
-
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Stop on SIGTERM and SIGINT; at once on a second SIGINT (a SIGTERM may come besides the terminal's SIGINT)."""
+        """Stop on SIGTERM and SIGINT; at once on a SIGINT after either (a SIGTERM may come besides the terminal's)."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
@@ -77,11 +75,10 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def _stop(self, number: signal.Signals) -> None:
-        self.should_exit = True
-        self._interrupts += number is signal.SIGINT
-        if self._interrupts > 1:
+        if self.should_exit and number is signal.SIGINT:
             for task in self.server_state.tasks:
                 task.cancel()
+        self.should_exit = True
 
 
 class Parent:

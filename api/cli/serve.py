@@ -107,7 +107,7 @@ def _serve(where: Where, server: Json, notes: tuple[str, ...], signals: _Signals
     """Start everything, say that it is there, watch over it, stop it at the end. Ends by an error or by `_Told`."""
     from ..config import load_server
     from .listening import listen, reachable
-    from .worker_process import Orders, Worker
+    from .worker_process import END_S, Orders, Worker
 
     settings, origins = where.load()
     config, _ = load_server(settings.server, origins, server)
@@ -121,8 +121,9 @@ def _serve(where: Where, server: Json, notes: tuple[str, ...], signals: _Signals
             _watch(worker, endpoints, signals)
         except _Told as told:
             signals.ignore()
-            grace = config.shutdown_grace_s
-            worker.stop(min(grace, CTRL_C_GRACE_S) if told.number == signal.SIGINT else grace)
+            cut = told.number == signal.SIGINT and config.shutdown_grace_s > CTRL_C_GRACE_S
+            grace = CTRL_C_GRACE_S if cut else config.shutdown_grace_s
+            worker.stop(grace + END_S, cancel_s=grace if cut else None)
             raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,8 @@ START_S = 120.0
 """How long a worker may take until it accepts; a busy machine with a cold disk needs some tens of seconds."""
 PATIENCE_S = 5.0
 """How long a start may take without a word."""
+END_S = 15.0
+"""How long a worker may take, once its requests are cancelled, to record them (2 s) and to close the store (10 s)."""
 POLL_S = 0.02
 _MODULE = "pointsman.api.worker"
 
@@ -103,15 +106,20 @@ class Worker:
         """Wait until it ends; its exit code."""
         return self._running.wait()
 
-    def stop(self, grace_s: float) -> None:
-        """End it: running requests may finish for so long, then it is killed. Does nothing where none runs."""
+    def stop(self, kill_s: float, *, cancel_s: float | None = None) -> None:
+        """Tell it to end, and kill it where it has not after `kill_s`. Running requests have its own grace, or
+        `cancel_s` where that is shorter. Does nothing where none runs."""
         process = self._process
         if process is None:
             return
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            process.wait(grace_s)
+            if cancel_s is not None and cancel_s < kill_s:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(cancel_s)
+                process.send_signal(signal.SIGINT)
+            process.wait(kill_s - (cancel_s or 0.0))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -220,6 +220,26 @@ def test_sigterm_while_it_starts_leaves_nothing(
     assert "Traceback" not in serving.output
 
 
+@pytest.mark.parametrize(("number", "grace"), [(signal.SIGTERM, 1), (signal.SIGINT, 60)])
+def test_an_answer_under_way_at_shutdown_is_ended_told_and_recorded(
+    launch: Callable[..., Any], tmp_path: Path, upstream: Any, number: int, grace: int
+) -> None:
+    """When its grace is over (Ctrl-C: 3 s) the stream ends with an error event, and the store has the decision."""
+    file = tmp_path / "endless.yaml"
+    file.write_text(f"models: {{endless: {{url: '{upstream.base}/v1', model: endless, parameters: 1}}}}\n")
+    environment = {"POINTSMAN_SHUTDOWN_GRACE_S": str(grace)}
+    serving = launch(tmp_path / "home", "--config", str(file), env=environment).ready()
+    body = {"model": "endless", "messages": [{"role": "user", "content": "3+4"}], "stream": True}
+    with serving.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        serving.process.send_signal(number)
+        events = [line for line in lines if line]
+    assert "shutting down" in json.loads(events[-1].removeprefix("data: "))["error"]["message"]
+    assert serving.process.wait(15) == 0
+    assert rows(tmp_path / "home" / "pointsman.db") == 1
+
+
 def test_a_server_of_the_owners_that_is_down_is_waited_for_and_named(
     launch: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import psutil
 import pytest
 
 from pointsman.api.cli.listening import listen, reachable
-from pointsman.api.cli.worker_process import Orders, Worker, readiness, waited_for
+from pointsman.api.cli.worker_process import END_S, Orders, Worker, readiness, waited_for
+from pointsman.api.service import STOP_S
 from pointsman.errors import LaunchError
+from pointsman.store import Store
 
 
 def test_orders_reach_the_worker_without_secrets_in_its_arguments() -> None:
@@ -49,6 +52,11 @@ def test_a_worker_can_be_stopped_before_it_was_started_and_twice(tmp_path: Path)
         worker.stop(0.0)
         worker.stop(0.0)
     assert [child for child in psutil.Process().children() if child.pid not in before] == []
+
+
+def test_a_worker_has_the_time_that_its_end_may_take() -> None:
+    """Cancelled requests write their records, then the store's queue is written."""
+    assert STOP_S + inspect.signature(Store.close).parameters["timeout_s"].default < END_S
 
 
 @pytest.mark.parametrize(
