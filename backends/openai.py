@@ -29,12 +29,15 @@ from .transport import Target, Transport
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A call as it will be run: its tokens shared out, how its budget is kept, what to warn of in any case."""
+    """A call as it will be run: its tokens shared out, how its budget is kept, what to warn of in any case. native,
+    limit: whether the server's own budget was trusted, and the name of the limit, when it was planned."""
 
     call: Call
     facts: Facts
     allotment: Allotment
     way: Enforcement
+    native: bool
+    limit: str
     warnings: tuple[str, ...]
 
 
@@ -68,7 +71,7 @@ class OpenAIEngine:
                     yield self._concluded(event, plan) if isinstance(event, Finished) else event
             return
         except BackendRejected as error:
-            if begun or not self._learns(error):
+            if begun or not self._learns(error, plan):
                 raise
         async with aclosing(self.stream(call)) as events:
             async for event in events:
@@ -117,14 +120,16 @@ class OpenAIEngine:
         self._prompts = Prompts(dialect, self._transport)
         self._exchange = Exchange(dialect, self._transport, self._prompts)
 
-    def _learns(self, error: BackendRejected) -> bool:
-        """Whether a refusal tells how the server wants to be spoken to, so that asking again makes sense."""
+    def _learns(self, error: BackendRejected, plan: _Plan) -> bool:
+        """Whether a refusal tells how the server wants to be spoken to, so that asking again makes sense: also where
+        a call beside this one has learnt it since this one was planned."""
         refusal = self._dialect.budget and self._dialect.budget.refusal
-        if self._native and refusal and refusal in error.problem:
+        if plan.native and refusal and refusal in error.problem:
             self._native = False
             return True
-        if self._dialect.limit == "max_tokens" and "max_completion_tokens" in error.problem:
-            self._speak(replace(self._dialect, limit="max_completion_tokens"))
+        if plan.limit == "max_tokens" and "max_completion_tokens" in error.problem:
+            if self._dialect.limit == plan.limit:
+                self._speak(replace(self._dialect, limit="max_completion_tokens"))
             return True
         return False
 
@@ -154,7 +159,8 @@ class OpenAIEngine:
         if call.deadline_ms is not None:
             call = replace(call, deadline_ms=max(1.0, call.deadline_ms - (time.monotonic() - started) * 1e3))
         told = (*([allotment.warning] if allotment.warning else []), *guarded.warnings, *unheeded(call, self._dialect))
-        return _Plan(call, facts, allotment, self._way(call, facts, allotment), told)
+        way = self._way(call, facts, allotment)
+        return _Plan(call, facts, allotment, way, self._native, self._dialect.limit, told)
 
     async def _guarded(self, call: Call, facts: Facts) -> Guarded:
         """The call made safe against what its messages may smuggle in, where the server needs that."""
@@ -186,7 +192,8 @@ class OpenAIEngine:
         return self._limits.max_tokens
 
     def _way(self, call: Call, facts: Facts, allotment: Allotment) -> Enforcement:
-        """How this call's budget will be kept; NATIVE also where there is nothing to keep."""
+        """How this call's budget will be kept; NATIVE also where there is nothing to keep, NONE where the limit bounds
+        thought and answer together and nothing can divide it."""
         budget, raw = self._dialect.budget, call.rendered is not None
         if allotment.off or allotment.thought is None:
             return Enforcement.NATIVE
@@ -194,7 +201,9 @@ class OpenAIEngine:
             return Enforcement.NATIVE
         if self._config.budget != "prompt" and _continues(call, facts):
             return Enforcement.TWO_PASS
-        return Enforcement.NATIVE if call.thinking_budget is None else Enforcement.PROMPT
+        if call.thinking_budget is not None:
+            return Enforcement.PROMPT
+        return Enforcement.NATIVE if _continues(call, facts) else Enforcement.NONE
 
     def _run(self, plan: _Plan) -> AsyncGenerator[Event, None]:
         """The events of the call, its budget kept in the plan's way."""
@@ -224,6 +233,10 @@ class OpenAIEngine:
             if used > 0 and plan.facts.thinks is not False:
                 kept = Enforcement.NONE
                 told.append(f"thinking was to be off, but {title} went on thinking")
+        elif plan.way is Enforcement.NONE:
+            kept = Enforcement.NONE if used > 0 else Enforcement.NATIVE
+            if budget is not None and used > budget:
+                told.append(f"{title} bounds no thought: it took more than its share of the limit from the answer")
         elif plan.way is Enforcement.PROMPT:
             told.append(f"{title} keeps no thinking budget: it was only asked to")
         elif plan.way is Enforcement.NATIVE and kept is Enforcement.TWO_PASS:

@@ -167,6 +167,36 @@ async def test_a_budget_is_real_whatever_the_server_makes_of_it(
         assert len(again.thought) <= budget, "what was found out once is known from then on"
 
 
+@pytest.mark.parametrize("dialect", ["ollama", "openai"])
+async def test_a_limit_that_the_thought_may_eat_is_not_called_kept(
+    stub, stubs, engine_at, collect, dialect: str
+) -> None:
+    """Where nothing but max_tokens can be sent: `none`, and a warning where the thought left too little."""
+    reply = await collect(engine_at(stub.url, dialect=dialect), chat(max_tokens=20))
+    assert (reply.answer, reply.done.finish, reply.done.enforced) == ("", Finish.LENGTH, Enforcement.NONE)
+    assert any("share of the limit" in warning for warning in reply.done.warnings)
+    roomy = await collect(engine_at(stub.url, dialect=dialect), chat(max_tokens=900))
+    assert (roomy.answer, roomy.done.enforced) == (stubs.ANSWER, Enforcement.NONE)
+    assert not any("limit" in warning for warning in roomy.done.warnings)
+
+
+async def test_calls_beside_each_other_learn_together_that_budgets_are_refused(stub, stubs, engine_at, collect) -> None:
+    """Each of them was planned before the first refusal; none of them fails by it."""
+    stub.budget = "refuse"
+    engine = engine_at(stub.url, dialect="vllm")
+    replies = await asyncio.gather(*(collect(engine, chat(thinking_budget=5)) for _ in range(4)))
+    assert {reply.answer for reply in replies} == {stubs.ANSWER}
+    assert {reply.done.enforced for reply in replies} == {Enforcement.TWO_PASS}
+
+
+async def test_calls_beside_each_other_learn_together_the_name_of_the_limit(stub, stubs, engine_at, collect) -> None:
+    refusal = b'{"error": {"message": "Use max_completion_tokens instead."}}'
+    stub.next += [stubs.Reply([refusal], status=400) for _ in range(4)]
+    engine = engine_at(stub.url)
+    replies = await asyncio.gather(*(collect(engine, chat(max_tokens=90)) for _ in range(4)))
+    assert {reply.answer for reply in replies} == {stubs.ANSWER}
+
+
 async def test_two_passes_go_on_from_the_same_text(stub, stubs, engine_at, collect) -> None:
     """The second request is the first's prompt, the thought so far, its end in the template's manner."""
     reply = await collect(engine_at(stub.url, dialect="vllm", budget="two-pass"), chat(thinking_budget=7))
