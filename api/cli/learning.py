@@ -128,7 +128,8 @@ def _conclude(released: Released, where: Where, *, tables: bool, noted: str, abl
 
 def _json(released: Released) -> Json:
     made = released.retrained
-    return {"artifact": made.artifact.id, "path": str(made.path), "promoted": released.promoted, **made.report}
+    report = {name: value for name, value in made.report.items() if name != "trained_on"}  # hashes, for the next job
+    return {"artifact": made.artifact.id, "path": str(made.path), "promoted": released.promoted, **report}
 
 
 @located

@@ -3,18 +3,22 @@
 The two policies decide the same queries. Where both choices' outcomes are known the difference is seen; where one is
 not, the held-out estimate stands in (doubly robust estimation, Dudík, Langford and Li, arXiv 1103.4601, where the
 propensity is 1). An estimate is only another's opinion of itself, and has no variance here: the gain must show on the
-differing choices that were seen on both sides alone, and on all queries together."""
+differing choices that were seen on both sides alone, and on all queries together. Queries that the serving artifact
+learnt from would flatter it, so only others count."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...domain import Json
-from ..objectives import Plan
 from .evaluation.figures import interval
 from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 MIN_SEEN = 20
 """How many differing choices must have been seen on both sides: with fewer the interval is too narrow to rest on."""
@@ -22,12 +26,15 @@ MIN_SEEN = 20
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """New against serving. gain: mean of `error_price * correct - cost` new less serving, in currency a query, with its
-    95 % interval, estimates standing in for what was not seen; differ: share of queries decided differently; seen: how
-    many of those were seen on both sides; seen_gain, seen_low, seen_high: the gain on those alone, NaN for none."""
+    """New against serving, on n queries that the serving artifact did not learn from (learnt: how many it did).
+
+    gain: mean of `error_price * correct - cost` new less serving, in currency a query, with its 95 % interval,
+    estimates standing in for what was not seen; differ: share of queries decided differently; seen: how many of those
+    were seen on both sides; seen_gain, seen_low, seen_high: the gain on those alone, NaN for none."""
 
     serving: str
     n: int
+    learnt: int
     error_price: float
     gain: float
     low: float
@@ -53,6 +60,11 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Why it is promoted, or why not."""
+        if self.learnt and self.n < MIN_SEEN:
+            return (
+                f"It cannot be compared with {self.serving}, which learnt from {self.learnt} of these queries: "
+                f"{self.n} are left, at least {MIN_SEEN} are needed."
+            )
         against = f"against {self.serving}, on {self.n} queries of held-out groups"
         if self.differ == 0:
             return f"It decides every query as what serves does ({against})."
@@ -72,15 +84,19 @@ class Comparison:
         return f"Not shown to be better {against}: {figures}."
 
 
-def compare(new: Recorded, new_plan: Plan | None, aim: Aim, served: Served | None, error_price: float) -> Comparison:
-    """The new policy against the serving one (None: the safe route), at this price of an error."""
-    mine = choices(new, new_plan, aim.safe_route)
+def compare(
+    new: Recorded, mine: Ints, aim: Aim, served: Served | None, error_price: float, fresh: Mask | None = None
+) -> Comparison:
+    """The new policy's choices (n,) against the serving one (None: the safe route), at this price of an error.
+
+    fresh (n,): the queries that the serving artifact did not learn from; None: all."""
     names = [route.name for route in aim.routes]
     if served is None:
         theirs, label = np.full(len(mine), names.index(aim.safe_route)), f"the safe route {aim.safe_route}"
     else:
         theirs, label = choices(served.data, served.plan, aim.safe_route), "the serving artifact"
-    rows = np.flatnonzero((~np.isnan(new.correct)).any(axis=1))
+    labelled = (~np.isnan(new.correct)).any(axis=1)
+    rows = np.flatnonzero(labelled if fresh is None else labelled & fresh)
     mine, theirs = mine[rows], theirs[rows].astype(np.int64)
     correct_new, cost_new, seen_new = _value(new, rows, mine)
     correct_old, cost_old, seen_old = _value(new, rows, theirs)
@@ -93,6 +109,7 @@ def compare(new: Recorded, new_plan: Plan | None, aim: Aim, served: Served | Non
     return Comparison(
         serving=label,
         n=len(rows),
+        learnt=int(labelled.sum()) - len(rows),
         error_price=error_price,
         gain=_mean(gain[told]),
         low=low,

@@ -5,6 +5,7 @@ group's figures come from an estimator and a price that never saw it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -33,10 +34,12 @@ from ..decide import learnt, route_key
 from ..objectives import Point, Priced, plan
 from .evaluation import figures
 from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices, curve, recorded
-from .promotion import Comparison, compare
+from .promotion import Comparison, Mask, compare
 
 MIN_QUERIES = 20
 """Fewer labelled queries than this teach nothing that could be checked."""
+MARK = 8
+"""Hexadecimal digits of a question's hash in the report's `trained_on`: so many that few questions share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,10 @@ def retrain(
     seen = recorded(data, held.prediction, aim.routes)
     points = curve(seen)
     served = _served(data, serving, aim, embedder)
-    comparison = compare(seen, plan(aim.objective, points), aim, served, _error_price(aim.objective, points))
-    report = _report(data, held, seen, aim, comparison, notes)
+    fresh = _fresh(data, serving) if serving and served else None
+    chosen = nested_choices(seen, held.folds, aim)
+    comparison = compare(seen, chosen, aim, served, _error_price(aim.objective, points), fresh)
+    report = _report(data, held, seen, chosen, aim, comparison, notes)
     artifact = save(
         fit(data),
         folder,
@@ -96,6 +101,19 @@ def _served(data: TrainingSet, serving: Artifact | None, aim: Aim, embedder: Emb
     return Served(recorded(data, picked, aim.routes), plan(aim.objective, found.curve))
 
 
+def _fresh(data: TrainingSet, serving: Artifact) -> Mask:
+    """The queries (n,) that the artifact did not learn from; none where it does not say which it did."""
+    told = serving.report.get("trained_on")
+    if not isinstance(told, str):
+        return np.zeros(len(data), bool)
+    learnt_from = {told[i : i + MARK] for i in range(0, len(told), MARK)}
+    return np.array([_mark(question) not in learnt_from for question in data.questions], bool)
+
+
+def _mark(question: str) -> str:
+    return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:MARK]
+
+
 def _error_price(objective: Objective, points: Sequence[Point]) -> float:
     """The price of an error (currency) at which two policies are compared under this objective."""
     found = plan(objective, points)
@@ -113,6 +131,7 @@ def _report(
     data: TrainingSet,
     held: HeldOut,
     seen: Recorded,
+    chosen: Ints,
     aim: Aim,
     comparison: Comparison,
     notes: Sequence[str],
@@ -139,18 +158,18 @@ def _report(
             for r, route in enumerate(aim.routes)
         },
         "objective": {"kind": aim.objective.kind.value, "value": aim.objective.value},
-        "held_out": _held_out(seen, rows, held.folds[rows], aim, fixed),
+        "held_out": _held_out(seen, rows, chosen[rows], aim, fixed),
         "comparison": comparison.as_json(),
+        "trained_on": "".join(sorted({_mark(question) for question in data.questions})),
         "notes": list(notes),
     }
 
 
-def _held_out(seen: Recorded, rows: Ints, folds: Ints, aim: Aim, fixed: dict[str, figures.Figure]) -> Json | None:
+def _held_out(seen: Recorded, rows: Ints, chosen: Ints, aim: Aim, fixed: dict[str, figures.Figure]) -> Json | None:
     """The policy on each group with its plan chosen on the other groups, beside what needs no learning."""
     if not rows.size:
         return None
     best = figures.best_fixed(fixed)
-    chosen = nested_choices(seen, rows, folds, aim)
     mine = figures.figure(seen, rows, chosen)
     column = [route.name for route in aim.routes].index(best)
     gained = seen.correct[rows, chosen] - seen.correct[rows, column]
@@ -168,13 +187,13 @@ def _held_out(seen: Recorded, rows: Ints, folds: Ints, aim: Aim, fixed: dict[str
     }
 
 
-def nested_choices(seen: Recorded, rows: Ints, folds: Ints, aim: Aim) -> Ints:
-    """Choices (n_rows,) where the plan of each fold (n_rows,) is set on the other folds' held-out predictions."""
-    chosen = np.zeros(len(rows), np.int64)
+def nested_choices(seen: Recorded, folds: Ints, aim: Aim) -> Ints:
+    """Choices (n,) where the plan of each fold (n,) is set on the other folds' held-out predictions."""
+    chosen = np.zeros(len(folds), np.int64)
     for fold in np.unique(folds):
         here = np.flatnonzero(folds == fold)
-        found = plan(aim.objective, curve(seen, rows[folds != fold]))
-        chosen[here] = choices(seen, found, aim.safe_route, rows[here])
+        found = plan(aim.objective, curve(seen, np.flatnonzero(folds != fold)))
+        chosen[here] = choices(seen, found, aim.safe_route, here)
     return chosen
 
 

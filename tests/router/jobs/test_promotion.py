@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pointsman.domain import Objective, Price, Route
-from pointsman.router.jobs.evaluation.replay import Aim, Recorded, Served
-from pointsman.router.jobs.promotion import compare
-from pointsman.router.objectives import Fixed, Priced
+from pointsman.router.jobs.evaluation.replay import Aim, Recorded, Served, choices
+from pointsman.router.jobs.promotion import Comparison, compare
+from pointsman.router.objectives import Fixed, Plan, Priced
 
 ROUTES = tuple(Route(n, "m", "think", i, Price(0.1, 0.0, 1.0)) for i, n in enumerate(("small", "full")))
 AIM = Aim(ROUTES, Objective(), "full")
@@ -22,8 +24,13 @@ def world(n: int = 400) -> Recorded:
     return Recorded(ROUTES, np.arange(n), correct, cost, cost.copy(), p, cost.copy())
 
 
+def judged(data: Recorded, plan: Plan, *rest: Any) -> Comparison:
+    """The comparison of a policy with one plan for everything."""
+    return compare(data, choices(data, plan, "full"), *rest)
+
+
 def test_a_policy_that_saves_without_losing_is_better_than_the_safe_route() -> None:
-    found = compare(world(), Priced(30.0), AIM, None, 30.0)
+    found = judged(world(), Priced(30.0), AIM, None, 30.0)
     assert found.better
     assert found.serving == "the safe route full"
     assert found.cost_change < -3
@@ -31,14 +38,14 @@ def test_a_policy_that_saves_without_losing_is_better_than_the_safe_route() -> N
 
 
 def test_a_policy_that_loses_more_than_it_saves_is_not() -> None:
-    found = compare(world(), Fixed("small", "cheap"), AIM, None, 30.0)
+    found = judged(world(), Fixed("small", "cheap"), AIM, None, 30.0)
     assert not found.better
     assert found.high < 0
 
 
 def test_the_same_policy_is_not_better_than_itself() -> None:
     data = world()
-    found = compare(data, Priced(30.0), AIM, Served(data, Priced(30.0)), 30.0)
+    found = judged(data, Priced(30.0), AIM, Served(data, Priced(30.0)), 30.0)
     assert (found.differ, found.gain, found.better) == (0.0, 0.0, False)
     assert "what serves does" in found.sentence
 
@@ -48,7 +55,7 @@ def test_an_estimate_alone_promotes_nothing() -> None:
     data = world()
     data.correct[:, 0] = np.nan
     data.cost[:, 0] = np.nan
-    found = compare(data, Priced(30.0), AIM, None, 30.0)
+    found = judged(data, Priced(30.0), AIM, None, 30.0)
     assert found.low > 0
     assert found.seen == 0
     assert not found.better
@@ -70,7 +77,7 @@ def refuted() -> Recorded:
 
 def test_what_was_seen_is_not_outvoted_by_estimates() -> None:
     """As many queries again look good by estimate: together the gain is above zero, seen alone it is far below."""
-    found = compare(refuted(), Fixed("small", "cheap"), AIM, None, 12.0)
+    found = judged(refuted(), Fixed("small", "cheap"), AIM, None, 12.0)
     assert found.low > 0
     assert found.seen_high < 0
     assert not found.better
@@ -83,8 +90,8 @@ def test_what_was_logged_beside_does_not_forbid_a_promotion() -> None:
     more = world(2100)
     more.correct[1000:, 0] = np.nan
     more.cost[1000:, 0] = np.nan
-    assert compare(data, Priced(30.0), AIM, None, 30.0).better
-    assert compare(more, Priced(30.0), AIM, None, 30.0).better
+    assert judged(data, Priced(30.0), AIM, None, 30.0).better
+    assert judged(more, Priced(30.0), AIM, None, 30.0).better
 
 
 def test_a_choice_that_nothing_is_known_of_is_left_out() -> None:
@@ -92,7 +99,7 @@ def test_a_choice_that_nothing_is_known_of_is_left_out() -> None:
     data = world()
     for table in (data.correct, data.cost, data.expected_cost):
         table[:, 0] = np.nan
-    found = compare(data, Fixed("full", "dear"), AIM, Served(data, Fixed("small", "cheap")), 30.0)
+    found = judged(data, Fixed("full", "dear"), AIM, Served(data, Fixed("small", "cheap")), 30.0)
     assert (found.gain, found.seen, found.better) == (0.0, 0, False)
 
 
@@ -102,8 +109,22 @@ def test_optimistic_estimates_do_not_hide_what_was_seen() -> None:
     flattering = Recorded(
         ROUTES, data.groups, data.correct, data.cost, data.cost, np.full_like(data.correct, 0.99), data.cost
     )
-    assert not compare(flattering, Priced(30.0), AIM, None, 30.0).better
+    assert not judged(flattering, Priced(30.0), AIM, None, 30.0).better
 
 
 def test_few_queries_prove_nothing() -> None:
-    assert not compare(world(6), Priced(11.0), AIM, None, 11.0).better
+    assert not judged(world(6), Priced(11.0), AIM, None, 11.0).better
+
+
+def test_queries_that_the_serving_artifact_learnt_from_do_not_count() -> None:
+    """It is right on all of them, for it saw the answers; on the others it is worse."""
+    data = world(400)
+    fresh = np.arange(400) >= 200
+    serving = Served(data, Fixed("full", "dear"))
+    found = judged(data, Priced(30.0), AIM, serving, 30.0, fresh)
+    alone = judged(world(400), Priced(30.0), AIM, serving, 30.0)
+    assert (found.n, found.learnt, found.better) == (200, 200, True)
+    assert (alone.n, alone.learnt) == (400, 0)
+    few = judged(data, Priced(30.0), AIM, serving, 30.0, np.arange(400) >= 390)
+    assert not few.better
+    assert few.sentence.startswith("It cannot be compared with the serving artifact, which learnt from 390 of these")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,26 @@ def test_the_order_of_observations_changes_nothing(embedder: Embedder, tmp_path:
     assert retrain(rows, AIM, embedder, tmp_path).artifact.id == retrain(again, AIM, embedder, tmp_path).artifact.id
 
 
-def test_the_same_training_again_is_not_better_than_itself(done: Retrained, embedder: Embedder, tmp_path: Path) -> None:
+def test_the_same_training_again_cannot_be_compared_with_itself(
+    done: Retrained, embedder: Embedder, tmp_path: Path
+) -> None:
+    """What serves has learnt from every one of these queries; one that does not say what it learnt from is not trusted."""
     again = retrain(world(), AIM, embedder, tmp_path, serving=done.artifact)
     assert again.comparison.serving == "the serving artifact"
-    assert not again.comparison.better
+    assert (again.comparison.n, again.comparison.better) == (0, False)
+    assert "cannot be compared" in again.comparison.sentence
+    silent = replace(done.artifact, report={})
+    assert retrain(world(), AIM, embedder, tmp_path, serving=silent).comparison.n == 0
+
+
+def test_only_what_the_serving_artifact_did_not_see_is_compared(
+    done: Retrained, embedder: Embedder, tmp_path: Path
+) -> None:
+    new = [replace(o, query_id=f"n{o.query_id}") for o in world(120, seed=7)]
+    known = {o.text for o in world()}
+    later = retrain(world() + new, AIM, embedder, tmp_path, serving=done.artifact)
+    assert later.comparison.n == len({o.query_id for o in new if o.text not in known})
+    assert later.comparison.learnt > 200
 
 
 def test_a_log_of_one_route_promotes_nothing(embedder: Embedder, tmp_path: Path) -> None:
