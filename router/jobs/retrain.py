@@ -67,7 +67,7 @@ def retrain(
     if labelled < MIN_QUERIES:
         raise DataError(f"only {labelled} queries have a known outcome; at least {MIN_QUERIES} are needed to learn")
     held = cross_predict(data)
-    seen = recorded(data, held.prediction, aim.routes)
+    seen = recorded(data, held.prediction, aim)
     points = curve(seen)
     served = _served(data, serving, aim, embedder)
     fresh = _fresh(data, serving) if serving and served else None
@@ -98,7 +98,7 @@ def _served(data: TrainingSet, serving: Artifact | None, aim: Aim, embedder: Emb
     columns = [found.columns[route.name] for route in aim.routes]
     p = serving.estimator.predict(data.features, data.embeddings)
     picked = Prediction(*(getattr(p, name)[:, columns] for name in Prediction.__dataclass_fields__))
-    return Served(recorded(data, picked, aim.routes), plan(aim.objective, found.curve))
+    return Served(recorded(data, picked, aim), plan(aim.objective, found.curve))
 
 
 def _fresh(data: TrainingSet, serving: Artifact) -> Mask:
@@ -175,16 +175,21 @@ def _held_out(seen: Recorded, rows: Ints, chosen: Ints, aim: Aim, fixed: dict[st
     gained = seen.correct[rows, chosen] - seen.correct[rows, column]
     mix = figures.random_mix(fixed, mine.cost)
     return {
-        "fixed": {name: asdict(f) for name, f in fixed.items()},
+        "fixed": {name: _told(f) for name, f in fixed.items()},
         "best_fixed": best,
-        "policy": asdict(mine),
+        "policy": _told(mine),
         "accuracy_gain": float(gained.mean()),
         "accuracy_gain_ci95": list(figures.interval(gained, clusters=seen.groups[rows])),
         "saved": 1 - mine.cost / fixed[best].cost if fixed[best].cost > 0 else 0.0,
-        "random_mix": asdict(mix) if mix else None,
-        "oracle": asdict(figures.oracle(seen, rows)),
+        "random_mix": _told(mix) if mix else None,
+        "oracle": _told(figures.oracle(seen, rows)),
         "by_group": figures.by_group(seen, rows, chosen, column)[:50],
     }
+
+
+def _told(figure: figures.Figure) -> Json:
+    """The figure by name; what is not known (tokens that were not counted) is None."""
+    return {name: None if value != value else value for name, value in asdict(figure).items()}
 
 
 def nested_choices(seen: Recorded, folds: Ints, aim: Aim) -> Ints:

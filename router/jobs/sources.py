@@ -56,7 +56,12 @@ def from_tables(files: Sequence[Path], constellation: str | None, objective: Obj
     ordered = tuple(routes.values())
     notes = dict.fromkeys(note for reading in readings for note in reading.notes)
     observations = tuple(o for reading in readings for o in reading.observations)
-    return Source(observations, Aim(ordered, objective, ordered[-1].name), tuple(notes))
+    calls = any(reading.constellation.cost == "calls" for reading in readings)
+    if calls:
+        notes[f"cost is counted in calls: 1 for an answer by {ordered[-1].name}, nothing for one by another route"] = (
+            None
+        )
+    return Source(observations, Aim(ordered, objective, ordered[-1].name, calls), tuple(notes))
 
 
 def table_routes(constellation: Constellation) -> list[Route]:

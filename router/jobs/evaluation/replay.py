@@ -4,7 +4,6 @@ The policy sees the same values as when serving, so what is evaluated here is wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -46,11 +45,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """For whom is trained: the routes (cheapest first), what is wanted, who answers when nothing is known."""
+    """For whom is trained: the routes (cheapest first), what is wanted, who answers when nothing is known.
+
+    calls: whether a call of the dearest route costs 1 and the others nothing, for data whose tokens are not known."""
 
     routes: tuple[Route, ...]
     objective: Objective
     safe_route: str
+    calls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +63,21 @@ class Served:
     plan: Plan | None
 
 
-def recorded(data: TrainingSet, held_out: Prediction, routes: Sequence[Route]) -> Recorded:
+def recorded(data: TrainingSet, held_out: Prediction, aim: Aim) -> Recorded:
     """Recorded outcomes beside held-out predictions, priced by the routes (in the order of the training set's)."""
-    prompt = _known_or_mean(data.input_tokens)
-    prices = [route.price for route in routes]
-    columns = range(len(prices))
-    cost = np.stack([expected_cost_array(prices[r], prompt[:, r], data.output_tokens[:, r]) for r in columns], axis=1)
-    expected = np.stack(
-        [expected_cost_array(prices[r], prompt[:, r], held_out.output_tokens[:, r]) for r in columns], axis=1
-    )
+    if aim.calls:
+        cost = expected = np.tile([float(route is aim.routes[-1]) for route in aim.routes], (len(data), 1))
+    else:
+        prompt = _known_or_mean(data.input_tokens)
+        cost, expected = (
+            np.stack(
+                [expected_cost_array(route.price, prompt[:, r], out[:, r]) for r, route in enumerate(aim.routes)],
+                axis=1,
+            )
+            for out in (data.output_tokens, held_out.output_tokens)
+        )
     return Recorded(
-        tuple(routes),
+        aim.routes,
         np.asarray(data.groups),
         np.asarray(data.correct, float),
         np.where(np.isnan(data.correct), np.nan, cost),

@@ -90,7 +90,7 @@ def test_the_order_of_observations_changes_nothing(embedder: Embedder, tmp_path:
 def test_the_same_training_again_cannot_be_compared_with_itself(
     done: Retrained, embedder: Embedder, tmp_path: Path
 ) -> None:
-    """What serves has learnt from every one of these queries; one that does not say what it learnt from is not trusted."""
+    """What serves has learnt from every one of these queries, or does not say from which."""
     again = retrain(world(), AIM, embedder, tmp_path, serving=done.artifact)
     assert again.comparison.serving == "the serving artifact"
     assert (again.comparison.n, again.comparison.better) == (0, False)
@@ -119,6 +119,16 @@ def test_a_log_of_one_route_promotes_nothing(embedder: Embedder, tmp_path: Path)
     decider.use(learnt(load(done.path), ROUTES))
     for objective in (Objective(), Objective(ObjectiveKind.WILLINGNESS_TO_PAY, 0.0)):
         assert decider.decide(as_query("3+4"), Wish(objective=objective))[0].route.name == "full"
+
+
+def test_where_tokens_are_not_known_calls_are_counted(embedder: Embedder, tmp_path: Path) -> None:
+    """A call of the dearest route is what costs; the figures are those of a table with tokens in every other way."""
+    rows = [replace(o, output_tokens=None) for o in world(120)]
+    done = retrain(rows, replace(AIM, calls=True), embedder, tmp_path)
+    held = done.report["held_out"]
+    assert (held["fixed"]["small"]["cost"], held["fixed"]["full"]["cost"]) == (0.0, 1.0)
+    assert held["policy"]["cost"] == held["policy"]["share"]["full"] < 0.8
+    assert held["policy"]["output_tokens"] is None
 
 
 def test_willingness_to_pay_is_kept_in_the_comparison(embedder: Embedder, tmp_path: Path) -> None:

@@ -106,3 +106,15 @@ def test_a_constellation_gives_routes_prices_and_derived_budgets(tmp_path: Path)
     found = from_tables([table], f"{file}:mine", Objective())
     told = [(r.name, r.thinking_budget, r.price.output) for r in found.aim.routes]
     assert told == [("small", 0, 2.0), ("b50", 50, 4.0), ("full", None, 4.0)]
+
+
+def test_a_table_whose_tokens_are_not_all_counted_costs_calls(tmp_path: Path) -> None:
+    table, file = tmp_path / "t.jsonl", tmp_path / "c.yaml"
+    write_table(table, [*rows("m", "think-full", 90), *rows("m", "direct", 3)])
+    file.write_text(
+        "mine:\n  cost: calls\n  routes:\n    small: {model: m, mode: direct}\n    full: {model: m, mode: think-full}\n"
+    )
+    assert not from_tables([table], None, Objective()).aim.calls
+    found = from_tables([table], f"{file}:mine", Objective())
+    assert found.aim.calls
+    assert "cost is counted in calls: 1 for an answer by full, nothing for one by another route" in found.notes
