@@ -245,7 +245,9 @@ def _logprobs(found: Any) -> list[TokenLogprob]:
     if "content" in table:
         return [
             TokenLogprob(
-                row["token"], row["logprob"], tuple((top["token"], top["logprob"]) for top in row["top_logprobs"] or ())
+                row["token"],
+                row["logprob"],
+                tuple((top["token"], top["logprob"]) for top in row.get("top_logprobs") or ()),
             )
             for row in table["content"] or ()
         ]

@@ -16,6 +16,7 @@ from .deltas import Reader
 from .dialects import Dialect
 from .engine import Continuation, Event, Finished, Thought, Timings
 from .facts import Facts
+from .foreign import readable
 from .inline import Inline
 from .markers import Begin
 from .prompts import Prompts
@@ -79,7 +80,9 @@ class Exchange:
         stream = self._transport.stream(request.path, request.body, call.deadline_ms)
         async with aclosing(self._chunks(stream)) as chunks:
             async for chunk in chunks:
-                for event in reader.read(chunk):
+                with readable(self._backend):
+                    found = reader.read(chunk)
+                for event in found:
                     first = first or (time.monotonic() - started) * 1e3
                     if (kept := bounds.keep(event)) is not None:
                         yield kept
@@ -166,7 +169,8 @@ class Exchange:
         self, call: Call, facts: Facts, reader: Reader, finish: Finish, timings: Timings, *, misread: bool
     ) -> Finished:
         thought = call.thought_prefix + reader.thought
-        usage, warnings = reader.usage(), list[str]()
+        with readable(self._backend):
+            usage, warnings = reader.usage(), list[str]()
         cut = bool(call.thinking_budget) and usage.thought >= (call.thinking_budget or 0)
         if usage.prompt == 0:
             size = len(call.rendered) if isinstance(call.rendered, tuple) else len(orjson.dumps(call.messages)) // 4

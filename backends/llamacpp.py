@@ -15,6 +15,7 @@ from ..errors import BackendRejected
 from .exact import Exact, Guarded
 from .facts import Facts
 from .families import thinking_of
+from .foreign import readable
 from .markers import Markers
 from .openai import OpenAIEngine
 
@@ -41,7 +42,8 @@ class LlamaCppEngine(OpenAIEngine):
     async def slots(self) -> tuple[Slot, ...]:
         """The server's slots as they are now. Raises BackendError (a server may hide them)."""
         rows = cast("list[Json]", await self._transport.get("/slots"))
-        return tuple(Slot(row["id"], bool(row["is_processing"]), row.get("n_ctx", 0)) for row in rows)
+        with readable(self.name):
+            return tuple(Slot(row["id"], bool(row["is_processing"]), row.get("n_ctx", 0)) for row in rows)
 
     async def _learnt(self) -> Facts:
         props, config = cast("Json", await self._transport.get("/props")), self._config
@@ -112,4 +114,5 @@ class LlamaCppEngine(OpenAIEngine):
         reply = cast("Json", await self._transport.post("/v1/chat/completions/input_tokens", body))
         prefixes = call.thought_prefix + call.answer_prefix
         more = len(await self._prompts.tokens(facts.model, prefixes)) if prefixes else 0
-        return int(reply["input_tokens"]) + more
+        with readable(self.name):
+            return int(reply["input_tokens"]) + more

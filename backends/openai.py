@@ -23,6 +23,7 @@ from .exact import Guarded
 from .exchange import Exchange
 from .facts import Facts, listed_models
 from .families import thinking_of
+from .foreign import readable
 from .prompts import Prompts
 from .transport import Target, Transport
 
@@ -103,7 +104,9 @@ class OpenAIEngine:
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See Engine.models."""
-        return listed_models(await self._transport.get("models"))
+        reply = await self._transport.get("models")
+        with readable(self._name):
+            return listed_models(reply)
 
     async def aclose(self) -> None:
         """See Engine.aclose."""
@@ -112,7 +115,8 @@ class OpenAIEngine:
     async def facts(self) -> Facts:
         """What is known of the model; asked of the server once. Raises BackendError."""
         if self._facts is None:
-            self._facts = await self._learnt()
+            with readable(self._name):
+                self._facts = await self._learnt()
         return self._facts
 
     def _speak(self, dialect: Dialect) -> None:

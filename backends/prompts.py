@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 from ..domain import Call, Json
 from ..errors import BackendRejected
 from .dialects import Dialect, merged
+from .foreign import readable
 from .markers import Begin, Markers, closing, opening
 from .transport import Transport
 
@@ -42,8 +43,9 @@ class Prompts:
         switch = self._dialect.switch_on if thinking else self._dialect.switch_off or {}
         body = merged(service.send, switch, {"model": model, "messages": list(messages)})
         reply = await self._transport.post(service.path, body)
-        found = cast("Json", reply)[service.reply]
-        return found if isinstance(found, str) else tuple(cast("list[int]", found))
+        with readable(self._transport.target.backend):
+            found = cast("Json", reply)[service.reply]
+            return found if isinstance(found, str) else tuple(cast("list[int]", found))
 
     async def text(self, model: str, messages: Sequence[Json], *, thinking: bool) -> str:
         """The prompt as text."""
@@ -59,7 +61,8 @@ class Prompts:
         if special is not None:
             body["parse_special"] = special
         reply = cast("Json", await self._transport.post(service.path, body))
-        return tuple(cast("list[int]", reply[service.reply]))
+        with readable(self._transport.target.backend):
+            return tuple(cast("list[int]", reply[service.reply]))
 
     async def detokenised(self, model: str, ids: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
@@ -67,7 +70,8 @@ class Prompts:
         if service is None or service.takes is None:
             raise self._cannot("turn tokens into text")
         reply = cast("Json", await self._transport.post(service.path, {"model": model, service.takes: list(ids)}))
-        return str(reply[service.reply])
+        with readable(self._transport.target.backend):
+            return str(reply[service.reply])
 
     async def opened(self, model: str, call: Call, *, thinks: bool) -> Opened:
         """The prompt from which this call goes on: `rendered` or the messages, then its prefixes, the thought closed

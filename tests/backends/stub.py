@@ -54,6 +54,8 @@ class Stub:
         self.next: deque[Reply] = deque()
         self.budget = "keep"
         self.mute = False
+        self.always: bytes | None = None
+        """What it answers to everything, in place of all else."""
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[dict[str, str]] = []
         self.clients: list[Any] = []
@@ -85,6 +87,8 @@ class Stub:
         peer = request.transport.get_extra_info("peername") if request.transport else None
         if peer not in self.clients:
             self.clients.append(peer)
+        if self.always is not None:
+            return web.Response(body=self.always, content_type="application/json")
         if request.path == "/v1/models":
             return web.json_response({"data": [{"id": "stub", "max_model_len": 2048, "owned_by": "tests"}]})
         if request.path == "/health" and not self.next:

@@ -309,6 +309,52 @@ async def test_a_stream_without_an_end_is_an_error_not_an_answer(stub, stubs, en
         await anext(stream)
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": [5]},
+        {"choices": {"a": 1}},
+        {"choices": [{"delta": {"content": 5}}]},
+        {"choices": [{"delta": {"tool_calls": ["zzz"]}}]},
+        {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a"}]}}]},
+        {"choices": [], "usage": {"completion_tokens": "many"}},
+        {"choices": [], "timings": "fast", "usage": [1]},
+    ],
+)
+async def test_a_reply_of_another_shape_is_the_servers_failure(
+    stub, stubs, engine_at, collect, chunk: dict[str, Any]
+) -> None:
+    """BackendUnavailable, so that another route can answer; never a KeyError."""
+    stub.next.append(stubs.Reply([stubs.sse(chunk, stubs.delta("stop"), b"[DONE]")]))
+    with pytest.raises(BackendUnavailable, match="cannot be read"):
+        await collect(engine_at(stub.url, dialect="vllm"), chat())
+
+
+async def test_log_probabilities_without_alternatives_are_read(stub, stubs, engine_at, collect) -> None:
+    """Some servers leave `top_logprobs` out where none were asked for."""
+    text = stubs.delta(content="hi")
+    text["choices"][0]["logprobs"] = {"content": [{"token": "hi", "logprob": -0.5}]}
+    stub.next.append(stubs.Reply([stubs.sse(text, stubs.delta("stop"), b"[DONE]")]))
+    reply = await collect(engine_at(stub.url), chat(logprobs=0))
+    assert (reply.events[0].logprobs[0].logprob, reply.events[0].logprobs[0].top) == (-0.5, ())
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"5", b'{"data": [7]}'])
+async def test_side_endpoints_that_answer_something_else_are_the_servers_failure(
+    stub, stubs, engine_at, body: bytes
+) -> None:
+    """Such as the address of a web application that says yes to everything."""
+    stub.always = body
+    for dialect in ("llamacpp", "vllm"):
+        engine = engine_at(stub.url, dialect=dialect)
+        with pytest.raises(BackendUnavailable):
+            await engine.capabilities()
+        with pytest.raises(BackendUnavailable):
+            await engine.count_tokens("four")
+        with pytest.raises(BackendUnavailable):
+            await engine.render(ASK)
+
+
 async def test_models_capabilities_health_render_and_count(stub, engine_at) -> None:
     """What a vLLM-shaped server tells of itself."""
     engine = engine_at(stub.url, dialect="vllm")
