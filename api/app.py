@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -17,12 +17,18 @@ ABOUT = """Sends every query down the cheapest route that is likely to get it ri
 ask for the model `auto`; say how it turned out with `POST /v1/feedback`."""
 
 
-def create_app(router: Router, config: ServerConfig | None = None, endpoints: Endpoints | None = None) -> FastAPI:
+def create_app(
+    router: Router,
+    config: ServerConfig | None = None,
+    endpoints: Endpoints | None = None,
+    failed: Callable[[], None] = lambda: None,
+) -> FastAPI:
     """The application. It opens the router's engines when it starts and closes the router when it ends.
 
     endpoints: where the model servers run that Pointsman launches, awaited once; None: there are none. Until they are
-    known and open, requests for answers are refused with 503."""
-    service = Service(router, config or load_server(router.settings.server)[0], endpoints)
+    known and open, requests for answers are refused with 503. failed: called where they can never be opened (a setting,
+    a missing library)."""
+    service = Service(router, config or load_server(router.settings.server)[0], endpoints, failed)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:

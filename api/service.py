@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
@@ -31,10 +31,16 @@ RETRY_S = 1.0
 
 
 class Service:
-    """One router behind HTTP, for the life of the application."""
+    """One router behind HTTP, for the life of the application. failed: told when the engines can never be opened."""
 
-    def __init__(self, router: Router, config: ServerConfig, endpoints: Endpoints | None = None) -> None:
-        self.router, self.config, self._endpoints = router, config, endpoints
+    def __init__(
+        self,
+        router: Router,
+        config: ServerConfig,
+        endpoints: Endpoints | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.router, self.config, self._endpoints, self._failed = router, config, endpoints, failed
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,9 +112,11 @@ class Service:
         endpoints: Mapping[str, Endpoint] = await self._endpoints if self._endpoints is not None else {}
         try:
             told = await self.router.open_engines(endpoints)
-        except PointsmanError as error:
-            log.error("the engines cannot be opened: %s", error)
-            self._problem = str(error)
+        except Exception as error:
+            ours = not isinstance(error, PointsmanError)  # a fault of ours comes with its traceback
+            log.error("the engines cannot be opened: %s", error, exc_info=ours)
+            self._problem = f"the engines cannot be opened: {error}"
+            self._failed()
             return
         self._open, self._opened_at = True, time.monotonic()
         while not told:

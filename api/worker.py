@@ -15,7 +15,8 @@ model servers that it launches are up:
 
 by model name; `{}` where it launches none. A server that is restarted keeps its address, so there is no second line;
 what follows the first is ignored. End of file on standard input means that the parent is gone: the worker shuts down as
-on SIGTERM. A first line that is no such object ends the worker with exit code 2.
+on SIGTERM. A first line that is no such object ends the worker with exit code 2, and so does an engine that can never
+be opened, for want of a setting or a library.
 
 The worker loads everything and accepts connections without waiting for the line: GET /health answers 200 at once, GET
 /ready 503 with what is missing until the line has come and every engine is well, requests for answers 503 with
@@ -112,8 +113,12 @@ class Parent:
             self.endpoints.set_result(read_endpoints(line))
         except ConfigError as error:
             log.error("%s", error)
-            self.failed = True
-            self._gone()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Nothing can be served with what the parent gave: as if it were gone, but a failure."""
+        self.failed = True
+        self._gone()
 
 
 def read_endpoints(line: bytes) -> dict[str, Endpoint]:
@@ -156,7 +161,7 @@ def _serve(given: argparse.Namespace) -> int:
 
     async def serve() -> int:
         parent = Parent(lambda: setattr(server, "should_exit", True))
-        app = create_app(router, config, parent.endpoints)
+        app = create_app(router, config, parent.endpoints, parent.give_up)
         server = Server(
             uvicorn.Config(
                 app,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .engines import create
     from .families import parameters_from_name
     from .launch import Endpoint, Supervisor, running
+    from .preflight import check_model
 
 _WHERE = {
     "EMBEDDED": "embedded",
@@ -58,6 +59,7 @@ _WHERE = {
     "TokenLogprob": "engine",
     "ToolCallDelta": "engine",
     "allot": "budget",
+    "check_model": "preflight",
     "create": "engines",
     "dialect": "dialects",
     "embedded_path": "embedded",
@@ -93,6 +95,7 @@ __all__ = [
     "TokenLogprob",
     "ToolCallDelta",
     "allot",
+    "check_model",
     "create",
     "dialect",
     "embedded_path",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from ..errors import ConfigError
 from .config import EnginesConfig, ModelConfig
 from .dialects import dialect
 from .engine import Engine
 from .llamacpp import LlamaCppEngine
 from .openai import OpenAIEngine
+from .preflight import key_of
 from .transport import Target
 
 
@@ -34,10 +33,7 @@ def create(
     address = url or config.url
     if address is None:
         raise ConfigError("its server is not running", field=f"models.{name}")
-    if api_key is None and config.api_key_env is not None:
-        api_key = os.environ.get(config.api_key_env)
-        if not api_key:
-            raise ConfigError("the environment variable is not set", field=f"models.{name}", where=config.api_key_env)
+    api_key = api_key or key_of(name, config)
     spoken = dialect(config.dialect or config.engine)
     target = Target(name, address, api_key, spoken.reuse_after_stream)
     kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine

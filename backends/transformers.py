@@ -13,14 +13,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ..domain import Call, Capabilities, Enforcement, Finish, Json
-from ..errors import BackendError, BackendTimeout, BackendUnavailable, ConfigError, MissingExtra, PointsmanError
+from ..errors import BackendError, BackendTimeout, BackendUnavailable, PointsmanError
 from .budget import RESERVE
 from .engine import Continuation, Event, Finished, Health, ModelInfo, Timings
+from .preflight import check_folder
 from .transformers_budget import Plan, plan
 from .transformers_generation import Forward, Generation, Part, Sampler, Vocabulary
 from .transformers_prompt import Chat, ChatTemplate, Tokenizer
@@ -66,12 +66,8 @@ class TransformersEngine:
         context: int | None = None,
         reserve: int = RESERVE,
     ) -> None:
-        if find_spec("torch") is None or find_spec("transformers") is None:
-            raise MissingExtra("Running a model in this process", "transformers")
         self._folder = Path(folder)
-        if not (self._folder / "config.json").is_file():
-            problem = f"no model in {self._folder}: it needs config.json, weights and a tokenizer"
-            raise ConfigError(problem, field=f"models.{name}.path")
+        check_folder(name, self._folder)
         self._name, self._device, self._threads, self._dtype = name, device, threads, dtype
         self._context, self._reserve = context, reserve
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"pointsman-{name}")

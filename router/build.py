@@ -30,6 +30,9 @@ from .pricing import assumed_price, check_prices
 if TYPE_CHECKING:
     from .decide import Decider
 
+CAPABILITIES_S = 5.0
+"""How long a model's server may take to say what the model can do."""
+
 
 def present_models(settings: Settings) -> tuple[dict[str, ModelConfig], dict[str, str]]:
     """The models that can be had here, and for each that cannot the sentence of why: embedded ones may be missing."""
@@ -140,12 +143,14 @@ def store_config(settings: Settings) -> StoreConfig:
 
 
 async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilities]:
-    """What each engine says of its model, all asked at the same time; one that cannot be reached is left out."""
+    """What each engine says of its model, all asked at the same time; one that cannot be reached, or says nothing for
+    so long, is left out."""
 
     async def ask(engine: Engine) -> Capabilities | None:
         try:
-            return await engine.capabilities()
-        except BackendError:
+            async with asyncio.timeout(CAPABILITIES_S):
+                return await engine.capabilities()
+        except (BackendError, TimeoutError):
             return None  # the others serve meanwhile
 
     told = await asyncio.gather(*(ask(engine) for engine in engines.values()))

@@ -105,12 +105,15 @@ def serve(
 
 def _serve(where: Where, server: Json, notes: tuple[str, ...], signals: _Signals) -> None:
     """Start everything, say that it is there, watch over it, stop it at the end. Ends by an error or by `_Told`."""
+    from ...backends import check_model
     from ..config import load_server
     from .listening import listen, reachable
     from .worker_process import END_S, Orders, Worker
 
     settings, origins = where.load()
     config, _ = load_server(settings.server, origins, server)
+    for name, model in settings.models.items():
+        check_model(name, model)
     with listen(config.host, config.port) as listening, ExitStack() as exits:
         worker = Worker(listening, Orders(where.config, where.overrides, server))
         exits.callback(worker.stop, 0.0)

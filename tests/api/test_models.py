@@ -92,6 +92,17 @@ def test_a_model_server_that_stays_down_is_not_waited_for_without_end(
         assert set(proxy.get("/ready").json()["missing"]) == {"thinker"}
 
 
+def test_a_model_server_that_takes_connections_and_says_nothing_does_not_keep_the_others_back(
+    stubbed: Callable[..., Any], wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its capabilities are not waited for; the others answer meanwhile."""
+    monkeypatch.setattr("pointsman.router.build.CAPABILITIES_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = {"thinker": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with stubbed("good", "thinker", urls=urls, ready=False) as proxy:
+            wait_until(lambda: proxy.ask().status_code == 200, "the others answer")
+
+
 def test_the_description_has_every_endpoint_with_its_bodies_and_errors(proxy: Any) -> None:
     told = proxy.get("/openapi.json").json()
     chat = told["paths"]["/v1/chat/completions"]["post"]

@@ -165,6 +165,18 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(
     assert record.exc_info is None
 
 
+def test_an_engine_that_can_never_be_opened_ends_it(
+    start: Callable[..., Worker], stub: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not ready for ever would look like a server that is still loading."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    settings = stub("good")
+    settings["models"]["good"]["api_key_env"] = "NO_SUCH_KEY"
+    worker = start(settings)
+    worker.tell()
+    assert worker.ended() == 2
+
+
 async def test_the_parents_line_is_taken_in_pieces_and_its_leaving_is_seen() -> None:
     """However the line comes, what follows it is ignored, and the end of the pipe is told once."""
     reading, writing = os.pipe()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from scripted import ScriptedEngine
 
 from pointsman.backends import Endpoint
-from pointsman.domain import Price
+from pointsman.domain import Capabilities, Price
 from pointsman.errors import ConfigError
 from pointsman.router.build import (
     ask_capabilities,
@@ -130,6 +131,21 @@ async def test_what_the_engine_says_fills_what_the_owner_left_open() -> None:
     told = with_capabilities(routes, await ask_capabilities(engines))
     assert {r.capabilities.thinks for r in told} == {True}
     assert {r.capabilities.context for r in told} == {r.capabilities.context for r in routes}
+
+
+class _Silent(ScriptedEngine):
+    """A server that takes the question and never answers."""
+
+    async def capabilities(self) -> Capabilities:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_an_engine_that_never_says_what_it_can_do_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others' words are taken in time."""
+    monkeypatch.setattr("pointsman.router.build.CAPABILITIES_S", 0.05)
+    engines = {"digits": ScriptedEngine("digits"), "silent": _Silent("silent")}
+    assert set(await ask_capabilities(engines)) == {"digits"}
 
 
 def test_the_store_is_a_file_at_home_unless_named(tmp_path: Any) -> None:

@@ -277,6 +277,25 @@ def test_a_model_file_that_is_missing_is_named(launch: Callable[..., Any], tmp_p
     assert "Traceback" not in serving.output
 
 
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("url: 'http://127.0.0.1:9/v1', api_key_env: NO_SUCH_KEY", "NO_SUCH_KEY: models.q.api_key_env"),
+        ("path: /no/such/folder", "models.q.path"),
+    ],
+)
+def test_what_an_engine_lacks_on_this_machine_is_said_before_anything_starts(
+    pointsman: Callable[..., Any], tmp_path: Path, model: str, field: str
+) -> None:
+    """Exit code 2, and the field."""
+    file = tmp_path / "wrong.yaml"
+    file.write_text(f"models:\n  q: {{{model}, parameters: 1}}\n")
+    done = pointsman("serve", "--home", str(tmp_path / "home"), "--port", "0", "--config", str(file))
+    assert done.returncode == 2
+    assert field in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_read_only_database_is_said_and_answers_go_on(
     launch: Callable[..., Any], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
