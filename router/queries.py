@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+import orjson
+
 from ..domain import Json, Query
 from ..errors import BadRequest
 
@@ -48,21 +50,41 @@ def check_query(query: Query) -> Query:
     if not query.messages:
         raise BadRequest("messages must have at least one message.", field="messages")
     for i, message in enumerate(query.messages):
-        role = message.get("role")
-        if role not in ROLES:
-            raise BadRequest(
-                f"messages[{i}].role is {role!r}; allowed: {', '.join(ROLES)}.", field=f"messages[{i}].role"
-            )
-        content = message.get("content")
-        if content is None and not message.get("tool_calls") and role != "assistant":
-            raise BadRequest(f"messages[{i}].content is missing.", field=f"messages[{i}].content")
-        if content is not None and not isinstance(content, (str, list)):
-            raise BadRequest(f"messages[{i}].content must be text or a list of parts.", field=f"messages[{i}].content")
+        _check_message(f"messages[{i}]", message)
     if not any(_says_something(message) for message in query.messages):
         raise BadRequest("messages are all empty.", field="messages")
     if query.max_tokens is not None and not (is_count(query.max_tokens) and query.max_tokens >= 1):
         raise BadRequest(f"max_tokens must be a whole number, 1 or more, not {query.max_tokens!r}.", field="max_tokens")
+    sent = {"messages": query.messages, "tools": query.tools, "tool_choice": query.tool_choice}
+    for field, value in {**query.extra, **sent, "response_format": query.response_format, "stop": query.stop}.items():
+        _check_json(field, value)
     return query
+
+
+def _check_message(field: str, message: Mapping[str, Any]) -> None:
+    """Raises BadRequest where a message is none."""
+    role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
+    if role not in ROLES:
+        raise BadRequest(f"{field}.role is {role!r}; allowed: {', '.join(ROLES)}.", field=f"{field}.role")
+    if content is None and not calls and role != "assistant":
+        raise BadRequest(f"{field}.content is missing.", field=f"{field}.content")
+    if content is not None and not isinstance(content, (str, list)):
+        raise BadRequest(f"{field}.content must be text or a list of parts.", field=f"{field}.content")
+    for part in _objects(cast("object", content), f"{field}.content") if isinstance(content, list) else ():
+        if not isinstance(part.get("text", ""), str):
+            raise BadRequest(f"{field}.content has a part whose text is none.", field=f"{field}.content")
+    for call in _objects(calls, f"{field}.tool_calls") if calls is not None else ():
+        if not _is_object(call.get("function", {})):
+            raise BadRequest(f"{field}.tool_calls has a call whose function is no object.", field=f"{field}.tool_calls")
+
+
+def _check_json(field: str, value: object) -> None:
+    """Raises BadRequest for what can be neither sent nor kept: half a character (a lone surrogate), a value that JSON
+    has not, nesting beyond what is read (some 250 levels, a few less than orjson's 254: it is sent inside a body)."""
+    try:
+        orjson.dumps([[[[value]]]])
+    except TypeError as error:  # orjson.JSONEncodeError is one
+        raise BadRequest(f"{field} cannot be sent as JSON: {error}.", field=field) from None
 
 
 def is_number(value: object) -> bool:

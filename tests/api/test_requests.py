@@ -13,6 +13,15 @@ from pointsman.api.errors import ErrorBody
 USER = {"role": "user", "content": "3+4"}
 PLAIN = {"model": "small", "messages": [USER]}
 
+
+def nested(levels: int) -> Any:
+    """Objects in each other."""
+    value: Any = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
 WRONG: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     # what: (the body, status, param, words of the message)
     "no messages": ({"model": "auto"}, 400, "messages", "missing"),
@@ -22,6 +31,26 @@ WRONG: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     "unknown role": ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "messages[0].role", "assistant"),
     "content missing": ({"messages": [{"role": "user"}]}, 400, "messages[0].content", "missing"),
     "content a number": ({"messages": [{"role": "user", "content": 5}]}, 400, "messages[0].content", "text"),
+    "a part that is no object": ({"messages": [{**USER, "content": ["x"]}]}, 400, "messages[0].content[0]", "object"),
+    "a part's text a number": (
+        {"messages": [{**USER, "content": [{"type": "text", "text": 5}]}]},
+        400,
+        "messages[0].content",
+        "text",
+    ),
+    "tool calls in words": (
+        {"messages": [USER, {"role": "assistant", "content": "x", "tool_calls": "zzz"}]},
+        400,
+        "messages[1].tool_calls",
+        "list",
+    ),
+    "metadata without end": ({**PLAIN, "metadata": nested(300)}, 400, "metadata", "cannot be sent"),
+    "tools without end": (
+        {**PLAIN, "tools": [{"type": "function", "function": {"name": "f", "parameters": nested(300)}}]},
+        400,
+        "tools",
+        "cannot be sent",
+    ),
     "unknown model": ({"model": "gpt-9", "messages": [USER]}, 404, "model", "auto, auto:small"),
     "unknown tier": ({"model": "auto:huge", "messages": [USER]}, 404, "model", "auto:full"),
     "quality out of range": ({"model": "auto:1.5", "messages": [USER]}, 400, "objective", "at most 1"),
