@@ -24,7 +24,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import Json
+from ..domain import Json, Price
 from ..errors import ArtifactError
 from .embedders import Embedder
 from .estimators import Estimator
@@ -63,7 +63,7 @@ class Artifact:
     """A trained estimator for these routes, in its estimator's order, with what was measured while training it.
 
     embedder, embedder_hash: the encoder that it needs. fingerprint: of the training data. versions: of what trained
-    it, by name."""
+    it, by name. prices: the routes' prices at that time, in which the policy's points are told (None: not recorded)."""
 
     id: str
     routes: tuple[RouteKey, ...]
@@ -75,6 +75,7 @@ class Artifact:
     fingerprint: str
     created_at: datetime
     versions: Mapping[str, str]
+    prices: tuple[Price, ...] | None = None
 
 
 def save(
@@ -88,12 +89,15 @@ def save(
     report: Json,
     fingerprint: str,
     created_at: datetime,
+    prices: Sequence[Price] | None = None,
 ) -> Artifact:
     """Write the artifact into a folder of its own below `folder` and return it.
 
     The same content has the same id, whenever it was made; the folder that is there already then stays as it is.
     Numbers of the report that JSON has no word for (NaN, infinity) become null. Raises ArtifactError where it cannot be
-    written, the routes are not the estimator's, or a point of the policy is no number."""
+    written, the routes are not the estimator's, there is no price for each, or a point of the policy is no number."""
+    if prices is not None and len(prices) != len(routes):
+        raise ArtifactError(f"there are {len(prices)} prices for {len(routes)} routes")
     if [route.name for route in routes] != list(estimator.routes):
         raise ArtifactError(f"the routes {[r.name for r in routes]} are not the estimator's {list(estimator.routes)}")
     about: Json = {
@@ -105,6 +109,8 @@ def save(
         "policy": [asdict(_checked(point)) for point in policy],
         "fingerprint": fingerprint,
     }
+    if prices is not None:
+        about["prices"] = [asdict(price) for price in prices]
     arrays, told = estimator.arrays(), _Json.encode(cast("Json", _plain(report)))
     target = folder / _identity(about, told, arrays)
     if not target.exists():
@@ -178,6 +184,7 @@ def _artifact(identity: str, about: Json, report: Json, arrays: Mapping[str, NDA
         fingerprint=about["fingerprint"],
         created_at=datetime.fromisoformat(about["created_at"]),
         versions=about["versions"],
+        prices=tuple(Price(**price) for price in about["prices"]) if "prices" in about else None,
     )
 
 

@@ -17,7 +17,7 @@ from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
 from ..errors import BadRequest, ContextTooLong
 from . import policy
 from .objectives import Plan, Point, plan
-from .pricing import expected_cost
+from .pricing import changed_by, expected_cost
 from .token_counts import TokenCounts, has_images
 from .wishes import candidates
 
@@ -25,6 +25,7 @@ ANSWER_TOKENS = 16
 """The least room for an answer that a context must leave."""
 MARGIN = 1.5
 """The count is a guess: only what is longer than every context by so much is refused; the rest the engine judges."""
+REPRICED = "the prices of the routes have changed against each other since this was learnt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,42 @@ class Considered:
     artifact: str | None
     features: tuple[float, ...] | None
     embedding: tuple[float, ...] | None
+    warnings: tuple[str, ...]
     took_ms: float
     """Milliseconds that this took: deciding, not waiting for a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """An artifact that speaks for the routes at hand, and which column is which route."""
+    """An artifact that speaks for the routes at hand, and which column is which route.
+
+    curve: its policy's points at today's prices; empty where they cannot be told, and `warning` says why."""
 
     artifact: Artifact
     columns: Mapping[str, int]
     curve: tuple[Point, ...]
+    warning: str | None = None
 
 
 def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
-    """The artifact for these routes; None where it was trained for others (a route it does not know would be blind)."""
+    """The artifact for these routes; None where it was trained for others (a route it does not know would be blind).
+
+    Its curve and its prices of an error are in the currency of its training: where all prices changed by one factor
+    they change with them; where they changed otherwise other routes would be worth their cost, and it has no curve."""
     if unknown(artifact.routes, routes):
         return None
     columns = {route.name: artifact.routes.index(route_key(route)) for route in routes}
-    curve = tuple(Point(p.accuracy, p.cost, p.error_price, p.route) for p in artifact.policy)
+    trained = artifact.prices
+    if trained is None:
+        factor = 1.0  # not recorded: taken as unchanged
+    else:
+        factor = changed_by([trained[columns[route.name]] for route in routes], [route.price for route in routes])
+    if factor is None:
+        return Learnt(artifact, columns, (), f"{REPRICED} (artifact {artifact.id}): run pointsman retrain")
+    curve = tuple(
+        Point(p.accuracy, factor * p.cost, None if p.error_price is None else factor * p.error_price, p.route)
+        for p in artifact.policy
+    )
     return Learnt(artifact, columns, curve)
 
 
@@ -117,6 +135,7 @@ class Decider:
             wished=wished,
             fixed=self.standing.observed if wish == Wish() else None,
             escalate=self.standing.escalate and wished is None,
+            **({"unplanned": REPRICED} if found and found.warning else {}),
         )
         return Considered(
             query,
@@ -127,6 +146,7 @@ class Decider:
             found.artifact.id if found else None,
             features,
             embedding,
+            (found.warning,) if found and found.warning else (),
             (time.perf_counter() - started) * 1000,
         )
 
@@ -215,5 +235,6 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         artifact=considered.artifact,
         confidence=known.p_correct if known else None,
         observed=observed,
+        warnings=considered.warnings,
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,
     )

@@ -61,7 +61,8 @@ def plan(objective: Objective, curve: Sequence[Point]) -> Plan | None:
         return Priced(objective.value)
     if objective.kind is ObjectiveKind.MAX_COST:
         # Correctness is all that counts below the limit: a price far above any cost.
-        return Priced(math.inf if not curve else 1e6 * max(p.cost for p in curve) + 1.0, max_cost=objective.value)
+        dearest = max((p.cost for p in curve), default=objective.value)
+        return Priced(1e6 * dearest + 1.0, max_cost=objective.value)
     fixed = [p for p in curve if p.route is not None]
     if not fixed:
         return None

@@ -30,7 +30,7 @@ class Terms:
     routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
-    answer may be followed by a dearer route's."""
+    answer may be followed by a dearer route's. unplanned: why there is no plan."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -38,6 +38,7 @@ class Terms:
     wished: str | None = None
     fixed: str | None = None
     escalate: bool = False
+    unplanned: str = "nothing is learnt for these routes yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
         return Commit(terms.fixed, f"observe: {terms.fixed} answers everything")
     known = [route for route in routes if route.name in estimates and isfinite(estimates[route.name].cost)]
     if terms.plan is None:
-        return _safe(routes, terms, "nothing is learnt for these routes yet")
+        return _safe(routes, terms, terms.unplanned)
     if not known:
         return _safe(routes, terms, "nothing is known of the routes that can serve")
     if isinstance(terms.plan, Fixed):

@@ -32,7 +32,7 @@ def find(store: Store, routes: Sequence[Route], embedder_hash: str) -> tuple[Lea
         if artifact.embedder_hash != embedder_hash:
             problems.append(f"artifact {artifact.id} was trained with another encoder: run pointsman retrain")
         elif (found := learnt(artifact, routes)) is not None:
-            return found, tuple(problems)
+            return found, (*problems, *((found.warning,) if found.warning else ()))
         elif path not in shipped_artifacts():  # those are for routes that most owners do not have
             problems.append(mismatch(artifact, routes) or "")
     return None, tuple(problems)

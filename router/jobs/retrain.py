@@ -84,6 +84,7 @@ def retrain(
         report=report,
         fingerprint=data.fingerprint,
         created_at=datetime.now(UTC),
+        prices=[route.price for route in aim.routes],
     )
     return Retrained(artifact, folder / artifact.id, report, comparison)
 

@@ -29,6 +29,7 @@ from pointsman.classifiers import (
 )
 from pointsman.classifiers import artifact as module
 from pointsman.classifiers.fitting import FitSettings
+from pointsman.domain import Price
 from pointsman.errors import ArtifactError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -261,3 +262,12 @@ def test_a_folder_that_cannot_be_written_is_told(store: Callable[..., Artifact],
 def test_shipped_artifacts_serve_with_the_shipped_encoder(static: Embedder) -> None:
     for path in shipped_artifacts():
         assert load(path, static).id == path.name
+
+
+def test_prices_are_kept_where_they_are_given(store: Callable[..., Artifact]) -> None:
+    """An artifact without them, as older versions wrote, is read as one whose prices are not known."""
+    prices = tuple(Price(0.1, 0.0, float(n)) for n in range(3))
+    assert store(prices=prices).prices == prices
+    assert store().prices is None
+    with pytest.raises(ArtifactError, match="2 prices for 3 routes"):
+        store(prices=prices[:2])

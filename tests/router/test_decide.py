@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pointsman.domain import Capabilities, Objective, Query, Wish
+from pointsman.domain import Capabilities, Objective, ObjectiveKind, Query, Wish
 from pointsman.errors import BadRequest, ContextTooLong
-from pointsman.router.decide import Decider, Standing, learnt, route_key
+from pointsman.router.decide import REPRICED, Decider, Standing, learnt, route_key
 from pointsman.router.queries import as_query
 from pointsman.router.serving import find
 
@@ -100,6 +100,42 @@ def test_an_artifact_does_not_speak_for_a_route_that_it_does_not_know(decider: D
     changed = (replace(routes[0], thinking_budget=5), *routes[1:])
     assert learnt(artifact, changed) is None
     assert route_key(changed[0]) != route_key(routes[0])
+
+
+def repriced(decider: Decider, **factors: float) -> Decider:
+    """The same artifact after a change of prices, by route (those not named by `others`)."""
+    assert decider._learnt is not None
+    artifact, before = decider._learnt.artifact, {r.name: r.price for r in decider.standing.routes}
+    trained = replace(artifact, prices=tuple(before[key.name] for key in artifact.routes))
+    by = {name: factors.get(name, factors.get("others", 1.0)) for name in before}
+    routes = tuple(
+        replace(r, price=replace(r.price, input=r.price.input * by[r.name], output=r.price.output * by[r.name]))
+        for r in decider.standing.routes
+    )
+    made = Decider(replace(decider.standing, routes=routes), decider.embedder)
+    made.use(learnt(trained, routes))
+    return made
+
+
+@pytest.mark.parametrize("text", ["3+4", "3+4*2", "3+4*2-7+1-8*3", "Hello!"])
+def test_prices_in_another_unit_change_no_decision(decider: Decider, text: str) -> None:
+    """All prices a thousandfold: so is the curve."""
+    decision, _ = repriced(decider, others=1000).decide(as_query(text))
+    assert decision.route.name == decider.decide(as_query(text))[0].route.name
+    assert decision.warnings == ()
+
+
+def test_prices_that_changed_against_each_other_leave_the_safe_route_and_say_so(decider: Decider) -> None:
+    """The estimates hold, what a route is worth does not; an objective in today's currency needs no curve."""
+    changed = repriced(decider, full=5)
+    decision, _ = changed.decide(as_query("3+4"))
+    assert (decision.route.name, set(decision.estimates)) == ("chat", {"small", "budgeted", "full", "chat"})
+    assert decision.reason == f"{REPRICED}: the safe route answers"
+    assert REPRICED in decision.warnings[0]
+    assert "pointsman retrain" in decision.warnings[0]
+    for kind, value in ((ObjectiveKind.WILLINGNESS_TO_PAY, 1.0), (ObjectiveKind.MAX_COST, 1.0)):
+        free, _ = changed.decide(as_query("3+4*2-7+1-8*3"), Wish(objective=Objective(kind, value)))
+        assert free.route.name == "full", free.reason
 
 
 def test_cold_makes_no_claim(decider: Decider) -> None:
