@@ -50,6 +50,8 @@ class Reader:
         self._logprobs: list[TokenLogprob] = []
         self._thought = self._answer = 0
         self._thoughts: list[str] = []
+        self._calls: dict[str, int] = {}
+        self._last_call = 0
         self._reported: Json = {}
         self._timings: Json = {}
         self.finish: Finish | None = None
@@ -153,11 +155,22 @@ class Reader:
             yield from _parts(cast("list[Json]", content))
         elif content:
             yield from self._plain(content)
-        for call in delta.get("tool_calls") or ():
+        for call in cast("list[Json]", delta.get("tool_calls") or ()):
             function: Json = call.get("function") or {}
-            yield ToolCallDelta(
-                int(call.get("index") or 0), call.get("id"), function.get("name"), function.get("arguments") or ""
-            )
+            name, arguments = function.get("name"), function.get("arguments") or ""
+            yield ToolCallDelta(self._call(call, name), call.get("id"), name, arguments)
+
+    def _call(self, call: Json, name: str | None) -> int:
+        """Which of the reply's tool calls a piece belongs to. Some servers send no index: there a new id, or a name
+        without one, begins another call, and a piece with neither goes on with the last."""
+        index, identity, known = call.get("index"), call.get("id"), self._calls
+        if index is None and identity in known:
+            index = known[identity]
+        elif index is None:
+            index = max(known.values(), default=-1) + 1 if identity or name else self._last_call
+        self._last_call = max(0, int(index))
+        known[identity or f"#{self._last_call}"] = self._last_call
+        return self._last_call
 
     def _plain(self, text: str) -> list[Event]:
         return [_event(part, piece) for part, piece in self._splitter.feed(text)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 import orjson
 
 from ..domain import Call, Enforcement, Finish, Json
-from ..errors import BackendUnavailable
+from ..errors import BackendError, BackendUnavailable
 from .bodies import Terms, chat_body, raw_body
 from .deltas import Reader
 from .dialects import Dialect
@@ -23,6 +24,9 @@ from .prompts import Prompts
 from .sse import ServerEvent
 from .stops import Bounds
 from .transport import Transport
+
+READ_ON_S, READ_ON_CHUNKS = 1.0, 32
+"""For how long, and how much, a reply is read after it was cut, so that its usage may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Exchange:
                     if (kept := bounds.keep(event)) is not None:
                         yield kept
                 if bounds.finish is not None:
+                    await self._read_on(chunks, reader, bounds.finish)
                     break
         for event in reader.flush():
             if (kept := bounds.keep(event)) is not None:
@@ -101,6 +106,19 @@ class Exchange:
             raise BackendUnavailable("the stream broke off before its end", backend=self._backend)
         timings = Timings((time.monotonic() - started) * 1e3, first, reader.prompt_ms)
         yield self._finished(call, facts, reader, finish, timings, misread=misread)
+
+    async def _read_on(self, chunks: AsyncGenerator[Json, None], reader: Reader, finish: Finish) -> None:
+        """After a stop sequence that the server was not told of: read on for the usage, which comes last, where the
+        answer is over soon. What is made meanwhile counts, but is not passed on."""
+        with suppress(TimeoutError, BackendError):
+            async with asyncio.timeout(READ_ON_S):
+                for _ in range(READ_ON_CHUNKS):
+                    if finish is not Finish.STOP or reader.usage().prompt:
+                        return
+                    if (chunk := await anext(chunks, None)) is None:
+                        return
+                    with readable(self._backend):
+                        reader.read(chunk)
 
     def _judged(self, reader: Reader, request: _Request, finish: Finish | None) -> bool:
         """Learn from a whole reply whether thoughts come inline; whether this one's thought was the answer, as it

@@ -105,6 +105,26 @@ async def test_tool_calls_log_probabilities_and_cached_tokens_come_through(stub,
     assert (sent["tools"], sent["tool_choice"], sent["logprobs"], sent["top_logprobs"]) == ([tool], "auto", True, 1)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("ids", [("c1", "c2"), (None, None)])
+async def test_tool_calls_without_an_index_are_kept_apart(
+    stub, stubs, engine_at, collect, ids: tuple[str | None, str | None], apart: bool
+) -> None:
+    """A new id, or a name without one, begins another; what follows goes on with the last. In one chunk or several."""
+    one = {"id": ids[0], "function": {"name": "add", "arguments": "{}"}}
+    two = {"id": ids[1], "function": {"name": "sub", "arguments": '{"a"'}}
+    rest = {"function": {"arguments": ": 1}"}}
+    pieces = [[one], [two], [rest]] if apart else [[one, two], [rest]]
+    chunks = [stubs.delta(tool_calls=calls) for calls in pieces]
+    stub.next.append(stubs.Reply([stubs.sse(*chunks, stubs.delta("tool_calls"), b"[DONE]")]))
+    reply = await collect(engine_at(stub.url), chat())
+    assert [(call.index, call.name, call.arguments) for call in reply.tools] == [
+        (0, "add", "{}"),
+        (1, "sub", '{"a"'),
+        (1, None, ": 1}"),
+    ]
+
+
 async def test_content_as_a_list_of_parts_is_read(stub, stubs, engine_at, collect) -> None:
     """Mistral's shape: thinking parts, then text parts."""
     thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
@@ -265,6 +285,30 @@ async def test_stop_sequences_end_the_answer_not_the_thought(stub, stubs, engine
     """'so' occurs in the thought; ',' ends the answer."""
     reply = await collect(engine_at(stub.url, dialect="vllm"), chat(stop=("so", ",")))
     assert (reply.thought, reply.answer, reply.done.finish) == (stubs.THOUGHT, "two", Finish.STOP)
+
+
+async def test_the_usage_is_read_although_the_answer_was_cut_here(stub, stubs, engine_at, collect) -> None:
+    """It comes last, after the stop sequence; what is made on the way to it counts, but is not passed on."""
+    texts = [stubs.delta(content=text) for text in ("two", ",", " I", " say")]
+    stub.next.append(stubs.Reply([stubs.sse(*texts, stubs.delta("stop"), stubs.usage(777, 4), b"[DONE]")]))
+    reply = await collect(engine_at(stub.url), chat(stop=(",",)))
+    assert (reply.answer, reply.done.finish, reply.done.usage) == ("two", Finish.STOP, Usage(777, 0, 0, 4))
+    assert reply.done.warnings == ()
+
+
+async def test_an_answer_that_goes_on_long_after_its_stop_sequence_is_left(
+    stub, stubs, engine_at, collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what comes and by time: the generation is cancelled, the prompt is estimated."""
+    monkeypatch.setattr("pointsman.backends.exchange.READ_ON_S", 0.1)
+    endless = [stubs.sse(stubs.delta(content=text)) for text in ("two", ",", *"abc")]
+    for pieces in ([*endless, stubs.STALL], endless[:2] + [stubs.sse(stubs.delta(content="x"))] * 5000):
+        stub.next.append(stubs.Reply(pieces))
+        reply = await collect(engine_at(stub.url), chat(stop=(",",)))
+        assert (reply.answer, reply.done.finish) == ("two", Finish.STOP)
+        assert reply.done.usage.answer < 50
+        await asyncio.wait_for(stub.gone.wait(), 2)
+        stub.gone.clear()
 
 
 async def test_an_answer_is_bounded_alone(stub, stubs, engine_at, collect) -> None:
