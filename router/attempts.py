@@ -11,10 +11,12 @@ from .pricing import cost
 
 
 class Watch:
-    """Wraps an engine's stream and keeps what an `Attempt` needs; `attempt()` tells how it went at any moment."""
+    """Wraps an engine's stream and keeps what an `Attempt` needs; `attempt()` tells how it went at any moment.
 
-    def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None]) -> None:
-        self.route, self.call = route, call
+    prompt: how many tokens the query probably is, charged where the engine was at work but never told."""
+
+    def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None], prompt: float = 0.0) -> None:
+        self.route, self.call, self._prompt = route, call, prompt
         self.finished: Finished | None = None
         self.error: str | None = None
         self.cancelled = False
@@ -54,9 +56,11 @@ class Watch:
         return not self._tools and not "".join(self._text).strip()
 
     def attempt(self) -> Attempt:
-        """How it went. A stream that was left has the tokens that were seen coming."""
+        """How it went. A stream that was left has the tokens that were seen coming, and the prompt as estimated."""
         done = self.finished
-        usage = done.usage if done else Usage(thought=self._thought_tokens, answer=self._answer_tokens)
+        worked = self.cancelled or self._first_ms is not None  # a server that refused has read nothing
+        prompt = round(self._prompt) if worked else 0
+        usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
         return Attempt(
             route=self.route.name,

@@ -110,7 +110,8 @@ class Live:
     def _watch(self, run: _Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
-        return Watch(route, call, self.engines[route.model].stream(call))
+        prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
+        return Watch(route, call, self.engines[route.model].stream(call), prompt)
 
     async def _first(self, run: _Run, watch: Watch) -> Event | None:
         """The first event that a caller sees, or Finished; None where the attempt failed and the policy goes on."""

@@ -128,8 +128,21 @@ async def test_a_caller_who_leaves_stops_the_engine_and_is_recorded_as_cancelled
                 break
     assert dear.closed == 1
     (record,) = world.records
-    assert record.attempts[-1].finish is Finish.CANCELLED
-    assert record.attempts[-1].error is None
+    last = record.attempts[-1]
+    assert last.finish is Finish.CANCELLED
+    assert last.error is None
+    assert last.usage.prompt == round(world.decider.counts.prompt_tokens("dear", QUERY)), "it was read, though not told"
+    assert last.cost > 0
+
+
+async def test_a_server_that_refused_read_nothing_and_one_that_broke_off_did() -> None:
+    """What is charged of the prompt, where the engine never told."""
+    broke = [Text("7", 1), BackendUnavailable("broke off", backend="dear")]
+    world = World(ScriptedEngine("cheap", [DOWN]), ScriptedEngine("dear", broke), safe="cheap")
+    with pytest.raises(BackendUnavailable, match="broke off"):
+        await collect(world.live.run(QUERY))
+    (record,) = world.records
+    assert [attempt.usage.prompt > 0 for attempt in record.attempts] == [False, True]
 
 
 async def test_escalation_withholds_an_unfinished_answer_and_goes_on() -> None:
