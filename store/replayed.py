@@ -39,9 +39,10 @@ class Reading:
 def observations_from_table(source: Table | str | Path, constellation: Constellation | None = None) -> Reading:
     """Reads a table by a constellation; without one each model and mode is a route at price 1.
 
-    `group` is the constellation's `hold_out_by`; for `query` it is the hash of the prompt's normal form, so that the
-    same question under two ids stays together. A derived route costs its thought up to the budget, and the fallback's
-    answer on top where that is what it gives. Tokens that are `visible-only` are None.
+    An id that two benchmarks use stands for two queries. `group` is the constellation's `hold_out_by`; for `query` it
+    is the hash of the prompt's normal form, so that the same question under two ids stays together. A derived route
+    costs its thought up to the budget, and the fallback's answer on top where that is what it gives. Tokens that are
+    `visible-only` are None.
 
     Raises DataError naming file and column: empty (also after `where`), a column missing, no rows for a route, one
     route, one class, tokens unknown where the constellation says that they are the cost."""
@@ -83,6 +84,12 @@ def _hold_out(columns: Mapping[str, Sequence[Any]]) -> Any:
     return next((name for name in ("benchmark", "group") if len(set(columns[name])) > 1), "query")
 
 
+def _in_several(ids: Sequence[str], benchmarks: Sequence[str]) -> set[str]:
+    """The ids that stand in more than one benchmark: numbers, most often, that say nothing by themselves."""
+    pairs = Counter(named for named, _ in set(zip(ids, benchmarks, strict=True)))
+    return {named for named, count in pairs.items() if count > 1}
+
+
 class _Rows:
     """Sorts a table's rows by route and makes observations of them, counting what had to be guessed or left out."""
 
@@ -90,6 +97,7 @@ class _Rows:
         self._table, self._columns, self._constellation = table, table.columns, constellation
         self._guessed = self._doubled = self._without_fallback = 0
         self._groups: dict[str, str] = {}
+        self._shared = _in_several(table.columns["query_id"], table.columns["benchmark"])
         self.order: dict[str, None] = {}
         """The queries in the table's order."""
 
@@ -103,7 +111,7 @@ class _Rows:
         columns = self._columns
         for row in self._kept():
             for name in names.get((columns["model"][row], columns["mode"][row]), ()):
-                self.order[columns["query_id"][row]] = None
+                self.order[self._query(row)] = None
                 self._add(found[name], name, row)
         for route in recorded:
             self._check_route(route, found[route.name])
@@ -137,7 +145,7 @@ class _Rows:
 
     def _add(self, found: dict[_Key, Observation], route: str, row: int) -> None:
         columns = self._columns
-        key = (columns["query_id"][row], columns["sample"][row])
+        key = (self._query(row), columns["sample"][row])
         if key in found:
             self._doubled += 1
             return
@@ -154,6 +162,11 @@ class _Rows:
             answer=columns["answer"][row],
             sample=key[1],
         )
+
+    def _query(self, row: int) -> str:
+        """The query's id; with its benchmark where two benchmarks use the same one."""
+        named = self._columns["query_id"][row]
+        return f"{self._columns['benchmark'][row]}:{named}" if named in self._shared else named
 
     def _group(self, row: int) -> str:
         if self._constellation.hold_out_by != "query":

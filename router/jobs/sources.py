@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from ...store import (
     UNIT_PRICE,
     Constellation,
     DerivedRoute,
+    Reading,
     RecordedRoute,
     Store,
+    normal_form,
     observations_from_table,
     read_constellation,
 )
@@ -53,15 +55,33 @@ def from_tables(files: Sequence[Path], constellation: str | None, objective: Obj
     found = read_constellation(constellation) if constellation else None
     readings = [observations_from_table(file, found) for file in files]
     routes = {route.name: route for reading in readings for route in table_routes(reading.constellation)}
-    ordered = tuple(routes.values())
+    observations = tuple(_told_apart(files, readings))
+    ordered = tuple(routes.values()) if found or len(files) == 1 else _by_tokens(routes, observations)
     notes = dict.fromkeys(note for reading in readings for note in reading.notes)
-    observations = tuple(o for reading in readings for o in reading.observations)
     calls = any(reading.constellation.cost == "calls" for reading in readings)
     if calls:
         notes[f"cost is counted in calls: 1 for an answer by {ordered[-1].name}, nothing for one by another route"] = (
             None
         )
     return Source(observations, Aim(ordered, objective, ordered[-1].name, calls), tuple(notes))
+
+
+def _told_apart(files: Sequence[Path], readings: Sequence[Reading]) -> Iterator[Observation]:
+    """All observations; an id that stands for another question in an earlier file has its own file's name before it."""
+    known: dict[str, str] = {}
+    for file, reading in zip(files, readings, strict=True):
+        asked = {o.query_id: normal_form(o.text or "") for o in reading.observations}
+        other = {query_id for query_id, text in asked.items() if known.setdefault(query_id, text) != text}
+        for o in reading.observations:
+            yield replace(o, query_id=f"{file}:{o.query_id}") if o.query_id in other else o
+
+
+def _by_tokens(routes: Mapping[str, Route], observations: Sequence[Observation]) -> tuple[Route, ...]:
+    """The routes of several files at price 1, the one with the fewest output tokens first."""
+    tokens: dict[str, list[float]] = {name: [] for name in routes}
+    for o in observations:
+        tokens[o.route].append(float("inf") if o.output_tokens is None else o.output_tokens)
+    return tuple(sorted(routes.values(), key=lambda r: (sum(tokens[r.name]) / len(tokens[r.name]), r.name)))
 
 
 def table_routes(constellation: Constellation) -> list[Route]:

@@ -239,3 +239,11 @@ def test_every_recorded_constellation_gives_observations_of_every_route() -> Non
         tables[file] = tables.get(file) or read_table(str(file))
         reading = observations_from_table(tables[file], constellation)
         assert {each.route for each in reading.observations} == {route.name for route in constellation.routes}
+
+
+def test_an_id_that_two_benchmarks_use_is_two_queries(table: Callable[..., str]) -> None:
+    """Question 0 of sums is not question 0 of words; an id of one benchmark stays as it is."""
+    words = [each | {"benchmark": "words", "prompt": "Spell it."} for each in ROWS[:2]]
+    reading = observations_from_table(table(*ROWS, *words), TWO)
+    assert [each.query_id for each in reading.observations] == ["sums:q0"] * 2 + ["q1"] * 2 + ["words:q0"] * 2
+    assert not any("stood there before" in note for note in reading.notes)

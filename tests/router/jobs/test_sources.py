@@ -118,3 +118,17 @@ def test_a_table_whose_tokens_are_not_all_counted_costs_calls(tmp_path: Path) ->
     found = from_tables([table], f"{file}:mine", Objective())
     assert found.aim.calls
     assert "cost is counted in calls: 1 for an answer by full, nothing for one by another route" in found.notes
+
+
+def test_equal_ids_in_two_files_are_one_query_only_where_the_question_is_the_same(tmp_path: Path) -> None:
+    """Files number their questions from 0; and the routes of both stand in order of what they cost."""
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    write_table(one, [*rows("m", "think-full", 90), *rows("m", "direct", 3)])
+    asked = [row | {"prompt": "question 0" if row["query_id"] == "q0" else f"another {row['query_id']}"}
+             for row in [*rows("n", "direct", 40), *rows("m", "direct", 5)]]  # fmt: skip
+    write_table(other, asked)
+    found = from_tables([one, other], None, Objective())
+    assert len({o.query_id for o in found.observations}) == 4 + 3
+    assert {o.route for o in found.observations if o.query_id == "q0"} == {"m/direct", "m/think-full", "n/direct"}
+    assert [route.name for route in found.aim.routes] == ["m/direct", "n/direct", "m/think-full"]
+    assert found.aim.safe_route == "m/think-full"
