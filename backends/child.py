@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from ..domain import Json
 from ..errors import LaunchError
 from .config import ModelConfig
 from .cores import most_threads
@@ -23,6 +24,8 @@ from .llamacpp_server import KEY_VARIABLE
 
 State: TypeAlias = Literal["starting", "ready", "restarting", "stopped"]
 
+DEFAULT_CONTEXT = 4096
+"""Tokens that a query of a launched model may have where its settings do not say."""
 _LOGS_KEPT = 3
 _TAIL_LINES = 20
 _POLL_S = 0.02
@@ -61,6 +64,11 @@ class Child:
     def url(self) -> str:
         """Its OpenAI address."""
         return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def made(self) -> Json:
+        """What it was started with, as far as its answers depend on it."""
+        return made_of(self.name, self._file, self._config)
 
     def start(self, timeout_s: float) -> None:
         """Start it and wait until it answers. Raises LaunchError with the log's last lines."""
@@ -103,7 +111,7 @@ class Child:
             "--alias": config.model or self.name,
             "--port": self._port,
             "--slots": config.slots,
-            "--context": config.context or 4096,
+            "--context": config.context or DEFAULT_CONTEXT,
             "--threads": min(config.threads or most_threads(), most_threads()),
         }
         if config.chat_template is not None:
@@ -161,6 +169,17 @@ class Child:
                 return
             problem = self._wait_ready(time.monotonic() + _LONGEST_WAIT_S * 2)
             self._state, self._problem = ("ready", self._problem) if problem is None else ("restarting", problem)
+
+
+def made_of(name: str, file: Path, config: ModelConfig) -> Json:
+    """What tells whether a server of this model answers as one of these settings would: slots and threads do not."""
+    template = config.chat_template and str(config.chat_template.absolute())
+    return {
+        "file": str(file.absolute()),
+        "alias": config.model or name,
+        "context": config.context or DEFAULT_CONTEXT,
+        "template": template,
+    }
 
 
 def fetch(url: str, key: str, timeout_s: float = 1.0) -> int | None:

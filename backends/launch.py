@@ -1,7 +1,7 @@
 """The engines that we start ourselves: one llama.cpp server process per model, watched and restarted.
 
 The parent process owns the supervisor; everyone else gets addresses, from `start` or, in another process, from
-`running(home)`. Children end with the parent, even on SIGKILL (llamacpp_server.py).
+`running`. Children end with the parent, even on SIGKILL (llamacpp_server.py).
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+from ..domain import Json
 from ..errors import LaunchError
-from .child import Child, ChildStatus, fetch
+from .child import Child, ChildStatus, fetch, made_of
 from .config import ModelConfig
 from .embedded import EMBEDDED, embedded_path
 
@@ -88,7 +89,7 @@ class Supervisor:
                 raise failed[0]
             self._children |= {child.name: child for child in fresh}
             if self._shared:
-                _write_state(self._home, self.endpoints())
+                _write_state(self._home, self._children.values())
             return self.endpoints()
 
     def endpoints(self) -> dict[str, Endpoint]:
@@ -133,17 +134,23 @@ def _all_at_once(children: Sequence[Child]) -> None:
         thread.join()
 
 
-def running(home: Path) -> dict[str, Endpoint] | None:
-    """The engines of another process on the same home, by model name, to be shared; None where there are none.
+def running(home: Path, models: Mapping[str, ModelConfig]) -> dict[str, Endpoint] | None:
+    """The engines that another process on the same home runs for all of these models, to be shared; None where one is
+    missing or was started from another file, or with other settings, than its name stands for here.
 
-    The state file alone proves nothing: its process must live, and the engines must take its keys."""
+    The state file alone proves nothing: its process must live, and the engines must take its keys. Raises LaunchError
+    where a model has no file."""
     try:
         state = cast("dict[str, Any]", json.loads(_state_file(home).read_text("utf-8")))
         pid = int(state["pid"])
-        engines = {str(name): Endpoint(**row) for name, row in state["engines"].items()}
+        rows = {name: cast("Json", state["engines"][name]) for name in models}
+        engines = {name: Endpoint(row["url"], row["api_key"]) for name, row in rows.items()}
+        made = {name: row["made"] for name, row in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if not engines or not _alive(pid):
+        return None
+    if made != {name: made_of(name, model_file(name, config), config) for name, config in models.items()}:
         return None
     answering = all(fetch(f"{one.url}/models", one.api_key) == 200 for one in engines.values())
     return engines if answering else None
@@ -153,11 +160,11 @@ def _state_file(home: Path) -> Path:
     return home / "run" / "engines.json"
 
 
-def _write_state(home: Path, endpoints: Mapping[str, Endpoint]) -> None:
+def _write_state(home: Path, children: Iterable[Child]) -> None:
     """Write the state file, readable by its owner only, whole or not at all."""
     file = _state_file(home)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engines = {name: asdict(endpoint) for name, endpoint in endpoints.items()}
+    engines = {child.name: {"url": child.url, "api_key": child.key, "made": child.made} for child in children}
     draft = file.with_suffix(f".{os.getpid()}")
     draft.unlink(missing_ok=True)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -119,7 +119,7 @@ def build_engines(
 
     engines: dict[str, Engine] = {}
     for name, model in models.items():
-        ours = endpoints.get(name)
+        ours = endpoints.get(name) if model.launched else None
         url, key = (ours.url, ours.api_key) if ours else (None, None)
         engines[name] = create(name, model, url=url, api_key=key, limits=limits)
     return engines

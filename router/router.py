@@ -183,10 +183,11 @@ class Router:
             return self._portal
 
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """Where the embedded models run: a running server's engines, else servers started now for this process."""
+        """Where the models run that we launch: a running server's engines, else servers started for this process."""
         wanted = build.launched(self.models)
-        shared = running(self.settings.home) or {}
-        if set(wanted) <= set(shared):
+        if not wanted:
+            return {}
+        if (shared := running(self.settings.home, wanted)) is not None:
             return shared
         supervisor = Supervisor(self.settings.home, shared=False)
         self._exit.callback(supervisor.stop)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pointsman.backends import EMBEDDED, Endpoint, ModelConfig, Supervisor, embedded_path, running
-from pointsman.backends.child import fetch
+from pointsman.backends.child import fetch, made_of
 from pointsman.errors import LaunchError
 
 DIGITS = ModelConfig(embedded="digits", slots=1)
@@ -79,8 +79,13 @@ def test_an_engine_comes_up_is_found_by_others_and_goes(tmp_path: Path) -> None:
 
     file = tmp_path / "run" / "engines.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert running(tmp_path) == endpoints
+    assert running(tmp_path, {"digits": DIGITS}) == endpoints
     assert fetch(f"{endpoints['digits'].url}/models", "wrong key") == 401
+    assert running(tmp_path, {"digits": DIGITS, "other": DIGITS}) is None, "one of them is missing"
+    fewer = ModelConfig(embedded="digits", slots=3, threads=1)
+    assert running(tmp_path, {"digits": fewer}) == endpoints, "other slots give the same answers"
+    for other in ({"embedded": "digits", "context": 512}, {"embedded": "smollm2"}, {"path": file, "engine": "llamacpp"}):
+        assert running(tmp_path, {"digits": ModelConfig.model_validate(other)}) is None, "the name is all they share"
 
     assert supervisor.start({"digits": DIGITS}) == endpoints, "what runs is not started again"
     began = time.monotonic()
@@ -89,7 +94,7 @@ def test_an_engine_comes_up_is_found_by_others_and_goes(tmp_path: Path) -> None:
     assert status.pid is not None
     assert dead(status.pid)
     assert not file.exists()
-    assert running(tmp_path) is None
+    assert running(tmp_path, {"digits": DIGITS}) is None
     supervisor.stop()
 
 
@@ -130,12 +135,12 @@ def test_the_engine_dies_with_its_parent(tmp_path: Path, worker: bool) -> None:
         workers = psutil.Process(parent.pid).children() if worker else []
         try:
             assert not dead(pid)
-            assert running(tmp_path) is not None
+            assert running(tmp_path, {"digits": DIGITS}) is not None
             parent.kill()
             parent.wait(2)
             took = until(lambda: dead(pid), 3, "the engine's end")
             assert took < 1.5 if worker else took < 1
-            assert running(tmp_path) is None, "the state file of a dead parent proves nothing"
+            assert running(tmp_path, {"digits": DIGITS}) is None, "the state file of a dead parent proves nothing"
         finally:
             for one in workers:
                 if one.pid != pid and one.is_running():
@@ -210,18 +215,20 @@ def test_embedded_models_are_found_without_importing_their_package() -> None:
     assert digits.name == "digits.gguf"
 
 
-@pytest.mark.parametrize("state", ["", "[]", "{}", '{"pid": 1, "engines": {"a": {"url": 3}}}'])
+@pytest.mark.parametrize("state", ["", "[]", "{}", '{"pid": 1, "engines": {"digits": {"url": 3}}}'])
 def test_a_damaged_state_file_is_no_running_server(tmp_path: Path, state: str) -> None:
     """Whatever is in it, the answer is that nobody runs."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "engines.json").write_text(state)
-    assert running(tmp_path) is None
+    assert running(tmp_path, {"digits": DIGITS}) is None
 
 
 def test_a_state_file_whose_engines_do_not_answer_is_no_running_server(tmp_path: Path) -> None:
     """A process id can be another's by now: the engines must take the keys."""
     (tmp_path / "run").mkdir()
-    row = {"url": "http://127.0.0.1:9/v1", "api_key": "k"}
-    (tmp_path / "run" / "engines.json").write_text(json.dumps({"pid": os.getpid(), "engines": {"a": row}}))
-    assert running(tmp_path) is None
+    file = embedded_path("digits")
+    assert file is not None
+    row = {"url": "http://127.0.0.1:9/v1", "api_key": "k", "made": made_of("digits", file, DIGITS)}
+    (tmp_path / "run" / "engines.json").write_text(json.dumps({"pid": os.getpid(), "engines": {"digits": row}}))
+    assert running(tmp_path, {"digits": DIGITS}) is None
     assert Endpoint("u", "k") == Endpoint(url="u", api_key="k")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scripted import ScriptedEngine
 
-from pointsman.backends import Endpoint
+from pointsman.backends import Endpoint, ModelConfig
 from pointsman.domain import Capabilities, Price
 from pointsman.errors import ConfigError
 from pointsman.router.build import (
@@ -122,6 +122,14 @@ def test_a_launched_model_needs_its_endpoint() -> None:
     assert set(build_engines(models, ends)) == {"digits", "smollm2"}
     with pytest.raises(ConfigError, match="not running"):
         build_engines(models, {})
+
+
+async def test_a_model_with_a_url_is_never_one_that_we_launched() -> None:
+    """Whatever runs under its name."""
+    models = {"digits": ModelConfig(url=URL)}
+    engines = build_engines(models, {"digits": Endpoint("http://127.0.0.1:2/v1", "key")})
+    assert ":1" in (await engines["digits"].health()).detail
+    await engines["digits"].aclose()
 
 
 async def test_what_the_engine_says_fills_what_the_owner_left_open() -> None:
