@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
     )
     from .engines import create
-    from .families import parameters_from_name
+    from .families import parameters
     from .launch import Endpoint, Supervisor, running
     from .preflight import check_model
 
@@ -65,7 +65,7 @@ _WHERE = {
     "embedded_path": "embedded",
     "load_modes": "catalogue",
     "mode": "catalogue",
-    "parameters_from_name": "families",
+    "parameters": "families",
     "prepare": "catalogue",
     "running": "launch",
     "two_pass": "budget",
@@ -101,7 +101,7 @@ __all__ = [
     "embedded_path",
     "load_modes",
     "mode",
-    "parameters_from_name",
+    "parameters",
     "prepare",
     "running",
     "two_pass",

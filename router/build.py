@@ -19,7 +19,7 @@ from ..backends import (
     ModelConfig,
     embedded_path,
     mode,
-    parameters_from_name,
+    parameters,
 )
 from ..domain import Capabilities, Price, Route
 from ..errors import BackendError, BadRequest, ConfigError
@@ -85,17 +85,17 @@ def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, mod
 def _price(name: str, route: RouteConfig, model: ModelConfig) -> Price:
     if route.price is not None:
         return Price(route.price.input, route.price.cached_input, route.price.output)
-    parameters = model.parameters
-    if parameters is None:
+    size = model.parameters
+    if size is None:
         said = model.model or (Path(model.path).name if model.path else "") or route.model
-        parameters = parameters_from_name(str(said))
-    if parameters is None:
+        size = parameters((str(said),))
+    if size is None:
         raise ConfigError(
             f"the model {route.model!r} does not tell its size: give `parameters:` (active, in billions) on the model, "
             "or a `price:` on every route",
             field=f"models.{route.model}.parameters",
         )
-    return assumed_price(parameters)
+    return assumed_price(size)
 
 
 def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:

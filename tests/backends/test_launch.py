@@ -84,7 +84,11 @@ def test_an_engine_comes_up_is_found_by_others_and_goes(tmp_path: Path) -> None:
     assert running(tmp_path, {"digits": DIGITS, "other": DIGITS}) is None, "one of them is missing"
     fewer = ModelConfig(embedded="digits", slots=3, threads=1)
     assert running(tmp_path, {"digits": fewer}) == endpoints, "other slots give the same answers"
-    for other in ({"embedded": "digits", "context": 512}, {"embedded": "smollm2"}, {"path": file, "engine": "llamacpp"}):
+    for other in (
+        {"embedded": "digits", "context": 512},
+        {"embedded": "smollm2"},
+        {"path": file, "engine": "llamacpp"},
+    ):
         assert running(tmp_path, {"digits": ModelConfig.model_validate(other)}) is None, "the name is all they share"
 
     assert supervisor.start({"digits": DIGITS}) == endpoints, "what runs is not started again"

@@ -43,6 +43,12 @@ def test_the_size_in_a_models_name_stands_for_its_price() -> None:
     assert found == [("full", Price(0.8, 0.0, 8.0, assumed=True))]
 
 
+@pytest.mark.parametrize(("name", "active"), [("openai/gpt-oss-120b", 5.1), ("deepseek-ai/DeepSeek-R1", 37)])
+def test_the_price_is_that_of_the_active_parameters(name: str, active: float) -> None:
+    """Which the family tells where the name gives only the total, or nothing."""
+    assert routes_of({"q": {"url": URL, "model": name}}, {"full": {"model": "q"}})[0][1].output == active
+
+
 def test_a_given_size_beats_the_name() -> None:
     found = routes_of({"q": {"url": URL, "model": "Qwen3-30B-A3B", "parameters": 3.3}}, {"full": {"model": "q"}})
     assert found[0][1].output == 3.3
