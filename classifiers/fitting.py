@@ -17,11 +17,12 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
 from .calibration import Calibration, fit_calibration, sigmoid
 from .estimators import Estimator, Floats, Prediction, design, moderated
 from .features import characters
 from .linear import logistic_factor, logistic_path, poisson_factor, poisson_path
-from .training import Doubles, Integers, TrainingSet, folds
+from .training import Doubles, Integers, TrainingSet, beside, folds
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -83,16 +84,17 @@ def fit(training: TrainingSet, settings: FitSettings | None = None) -> Estimator
         frame = _frame(rows, how)
         x = design(rows.features, rows.embeddings, *frame).astype(np.float64)
         wide = 1 + rows.features.shape[1]
-        inner = _Inner(x, wide, folds(rows, how.inner_folds, how.seed), np.array(rows.groups), how)
+        inner = _Inner(x, wide, _sides(rows, how), np.array(rows.groups), how)
         right = [_fit_correct(inner, rows.correct[:, r], rows.weights[:, r]) for r in range(len(rows.routes))]
         tokens = [_fit_tokens(inner, rows.output_tokens[:, r]) for r in range(len(rows.routes))]
     return _assemble(rows, frame, right, tokens)
 
 
 def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings | None = None) -> HeldOut:
-    """Every row predicted by an estimator fitted without its group (its question, where there is one group).
+    """Every row predicted by an estimator fitted without its group, and without its question in another group.
 
-    count: most folds; with fewer groups each is held out on its own. Rows come back in the set's order."""
+    count: most folds; with fewer groups each is held out on its own (questions, where there is one group). Rows come
+    back in the set's order. Raises DataError where nothing is left to fit on."""
     how = settings or FitSettings()
     order = np.array(sorted(range(len(training)), key=training.query_ids.__getitem__), dtype=np.int64)
     rows = training.rows(order)  # the last bits of a matrix product depend on the order of rows too
@@ -101,7 +103,10 @@ def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings |
     out = Prediction(*(np.full(shape, np.nan) for _ in fields(Prediction)))
     for fold in range(int(held.max()) + 1):
         out_of = held == fold
-        part = fit(rows.rows(~out_of), how).predict(rows.features[out_of], rows.embeddings[out_of])
+        learnt_from = beside(held, fold, rows.questions)
+        if not learnt_from.any():
+            raise DataError("every group asks the same questions: nothing is left to learn from when one is held out")
+        part = fit(rows.rows(learnt_from), how).predict(rows.features[out_of], rows.embeddings[out_of])
         for field in fields(Prediction):
             getattr(out, field.name)[order[out_of]] = getattr(part, field.name)
     back = np.empty_like(held)
@@ -129,13 +134,20 @@ def _frame(rows: TrainingSet, how: FitSettings) -> tuple[Floats, Floats, Floats,
     )
 
 
+def _sides(rows: TrainingSet, how: FitSettings) -> list[tuple[Mask, Mask]]:
+    """(fit on, hold out) for each inner fold."""
+    held = folds(rows, how.inner_folds, how.seed)
+    return [(beside(held, k, rows.questions), held == k) for k in range(int(held.max()) + 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Inner:
-    """The rows of a fit (n, p), of which the first `wide` columns are no embedding, with folds and groups (n,)."""
+    """The rows of a fit (n, p), of which the first `wide` columns are no embedding, with groups (n,), and for each
+    fold which rows it may be fitted on and which it holds out."""
 
     x: Doubles
     wide: int
-    folds: Integers
+    sides: Sequence[tuple[Mask, Mask]]
     groups: NDArray[np.str_]
     how: FitSettings
 
@@ -150,7 +162,7 @@ class _Inner:
 
     def splits(self, known: Mask, fits: Callable[[Mask], bool]) -> list[tuple[Mask, Mask]]:
         """(fit on, hold out) for each fold that has known rows to hold out and enough of them to fit on."""
-        pairs = [(known & (self.folds != k), known & (self.folds == k)) for k in range(int(self.folds.max()) + 1)]
+        pairs = [(known & inside, known & outside) for inside, outside in self.sides]
         return [(inside, outside) for inside, outside in pairs if outside.any() and fits(inside)]
 
     def full(self, weights: Doubles, factor: Doubles, scale: float) -> tuple[Doubles, Doubles]:

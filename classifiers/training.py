@@ -144,6 +144,14 @@ def folds(training: TrainingSet, count: int, seed: int = 0) -> Integers:
     return np.array([place[unit] for unit in units], dtype=np.int64)
 
 
+def beside(held: Integers, fold: int, questions: Sequence[str]) -> NDArray[np.bool_]:
+    """Which rows (n,) may be learnt from when this fold is held out: those of other folds, but for the questions that
+    it holds too (two benchmarks may ask the same)."""
+    inside = held == fold
+    asked = {question for question, here in zip(questions, inside, strict=True) if here}
+    return ~inside & np.array([question not in asked for question in questions], dtype=np.bool_)
+
+
 def _shuffled(unit: str, seed: int) -> bytes:
     """A key that puts names in an order that is random but always the same."""
     return hashlib.sha256(f"{seed}:{unit}".encode()).digest()

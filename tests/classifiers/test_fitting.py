@@ -113,6 +113,27 @@ def test_a_held_out_group_is_predicted_without_it(world: Callable) -> None:
     assert np.abs(before[~mine] - after[~mine]).max() > 0.01
 
 
+def test_a_question_of_another_group_is_not_learnt_from_when_it_is_held_out(world: Callable) -> None:
+    """g1 asks what g0 asks; changing its answers there changes nothing of what is predicted for g0."""
+    data = world(120, seed=5, groups=3).training
+    groups = np.array(data.groups)
+    mine, twin = groups == "g0", groups == "g1"
+    asked = np.array(data.questions)
+    asked[twin] = asked[mine]
+    data = replace(data, questions=tuple(asked))
+    changed = replace(data, correct=np.where(twin[:, None], 1 - data.correct, data.correct))
+    before, after = (cross_predict(d, 3, QUICK).prediction.p_correct for d in (data, changed))
+    np.testing.assert_array_equal(before[mine], after[mine])
+    assert np.abs(before[groups == "g2"] - after[groups == "g2"]).max() > 0.01
+
+
+def test_groups_that_all_ask_the_same_leave_nothing_to_learn_from(world: Callable) -> None:
+    data = world(40, seed=5, groups=2).training
+    same = replace(data, questions=tuple(f"q{i // 2}" for i in range(40)))
+    with pytest.raises(DataError, match="same questions"):
+        cross_predict(same, 2, QUICK)
+
+
 @pytest.mark.parametrize("labels", [[], [1.0], [0.0, 0.0, 0.0], [1.0] * 40, [1.0, 0.0, 1.0]])
 def test_a_route_of_few_labels_or_one_class_gets_the_rule_of_succession(labels: list[float], world: Callable) -> None:
     data = world(60, seed=6).training
