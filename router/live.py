@@ -227,10 +227,13 @@ class _Run:
         return tuple(self.attempts)
 
     def undecided(self, attempts: tuple[Attempt, ...]) -> Decision | None:
-        """The decision of a run that never got as far as a token: the last route tried."""
+        """The decision of a run that never got as far as a token: the last route tried.
+
+        The error's own text stays with the attempt: it may quote the query, and a reason is kept where texts are not."""
         if not attempts:
             return None
-        step = policy.Commit(attempts[-1].route, attempts[-1].error or "left before the first token")
+        reason = "no route answered" if attempts[-1].error else "left before the first token"
+        step = policy.Commit(attempts[-1].route, reason)
         return conclude(self.considered, step, attempts[:-1])
 
 

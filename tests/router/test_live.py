@@ -14,7 +14,7 @@ from pointsman.domain import Enforcement, Finish, Objective, Price, Query, Route
 from pointsman.errors import BackendError, BackendRejected, BackendUnavailable, ContextTooLong
 from pointsman.router.decide import Decider, Standing
 from pointsman.router.live import Answered, Decided, Live, collect
-from pointsman.store import Record
+from pointsman.store import Record, redacted
 
 QUERY = Query(messages=({"role": "user", "content": "3+4"},))
 PRICE = Price(0.1, 0.0, 1.0)
@@ -103,6 +103,8 @@ async def test_when_every_route_is_down_the_last_error_comes_out_and_one_record_
         await collect(world.live.run(QUERY))
     (record,) = world.records
     assert [a.route for a in record.attempts] == ["dear", "cheap"]
+    assert record.decision.reason == "no route answered", "what the server said may quote the query"
+    assert "too long" not in str(redacted(record))
 
 
 async def test_after_the_first_token_a_broken_stream_is_an_error_not_another_route() -> None:
