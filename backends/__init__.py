@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .engines import create
     from .families import parameters
     from .launch import Endpoint, Supervisor, running
+    from .outages import Outages
     from .preflight import check_model
 
 _WHERE = {
@@ -51,6 +52,7 @@ _WHERE = {
     "Mode": "catalogue",
     "ModelConfig": "config",
     "ModelInfo": "engine",
+    "Outages": "outages",
     "Supervisor": "launch",
     "Text": "engine",
     "Thought": "engine",
@@ -87,6 +89,7 @@ __all__ = [
     "Mode",
     "ModelConfig",
     "ModelInfo",
+    "Outages",
     "Supervisor",
     "Text",
     "Thought",

@@ -51,6 +51,11 @@ class Watch:
         await self._events.aclose()
 
     @property
+    def begun(self) -> bool:
+        """Whether anything has come."""
+        return self._first_ms is not None
+
+    @property
     def empty(self) -> bool:
         """Whether nothing came that a caller could use."""
         return not self._tools and not "".join(self._text).strip()
@@ -58,7 +63,7 @@ class Watch:
     def attempt(self) -> Attempt:
         """How it went. A stream that was left has the tokens that were seen coming, and the prompt as estimated."""
         done = self.finished
-        worked = self.cancelled or self._first_ms is not None  # a server that refused has read nothing
+        worked = self.cancelled or self.begun  # a server that refused has read nothing
         prompt = round(self._prompt) if worked else 0
         usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from ..backends import Outages
 from ..classifiers import Artifact, Embedder, RouteKey, lexical, text_of
 from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
 from ..errors import BadRequest, ContextTooLong
@@ -109,6 +110,7 @@ class Decider:
         self.standing = standing
         self.embedder = embedder
         self.counts = counts or TokenCounts()
+        self.outages = Outages()
         self._learnt: Learnt | None = None
 
     @property
@@ -159,7 +161,8 @@ class Decider:
         return conclude(considered, step), considered
 
     def _able(self, query: Query, routes: Sequence[Route]) -> tuple[Route, ...]:
-        """The routes whose models can take this query at all. Raises BadRequest where none can."""
+        """The routes whose models can take this query; those whose servers were silent lately only where no other can.
+        Raises BadRequest where none can."""
         able = [r for r in routes if not (query.tools and r.capabilities.tools is False)]
         if not able:
             raise BadRequest("No route that may answer this takes tools.", field="tools")
@@ -174,7 +177,7 @@ class Decider:
                 f"The query is too long for every route; the longest context is {longest.capabilities.context} tokens "
                 f"({longest.name}), the query is about {self.counts.prompt_tokens(longest.model, query):.0f}."
             )
-        return tuple(fits)
+        return tuple([r for r in fits if not self.outages.resting(r.model)] or fits)
 
     def _fits(self, query: Query, route: Route, margin: float = 1.0) -> bool:
         context = route.capabilities.context

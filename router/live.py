@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..backends import Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
+from ..classifiers import vectors_id
 from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
 from ..errors import BackendError, BackendUnavailable
 from ..store import Record
@@ -72,6 +73,8 @@ class Live:
         except (asyncio.CancelledError, GeneratorExit):
             if run.watch is not None and run.watch.finished is None:
                 run.watch.cancelled = True
+                if not run.watch.begun:
+                    self.decider.outages.left(run.watch.route.model)
             raise
         finally:
             if not run.recorded:
@@ -110,20 +113,24 @@ class Live:
     def _watch(self, run: _Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
+        self.decider.outages.trying(route.model)
         prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
         return Watch(route, call, self.engines[route.model].stream(call), prompt)
 
     async def _first(self, run: _Run, watch: Watch) -> Event | None:
         """The first event that a caller sees, or Finished; None where the attempt failed and the policy goes on."""
+        model, outages = watch.route.model, self.decider.outages
         try:
             event = await anext(watch)
             while not isinstance(event, Finished) and not is_token(event):
                 event = await anext(watch)
         except BackendError as error:
+            outages.failed(model, error)
             run.fail(watch, error)
             return None
+        outages.answered(model)
         if isinstance(event, Finished) and run.considered.terms.wished is None:
-            run.fail(watch, BackendUnavailable("the answer was empty", backend=watch.route.model))
+            run.fail(watch, BackendUnavailable("the answer was empty", backend=model))
             return None
         return event
 
@@ -167,7 +174,7 @@ class Live:
         decision = run.decision or run.undecided(attempts)
         if decision is not None:
             c = run.considered
-            encoder = self.decider.embedder.content_hash
+            encoder = vectors_id(self.decider.embedder)
             self._record(Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder))
         return attempts
 
@@ -229,7 +236,7 @@ class _Run:
     def undecided(self, attempts: tuple[Attempt, ...]) -> Decision | None:
         """The decision of a run that never got as far as a token: the last route tried.
 
-        The error's own text stays with the attempt: it may quote the query, and a reason is kept where texts are not."""
+        The error's own text stays with the attempt: it may quote the query, and reasons are kept where texts are not."""
         if not attempts:
             return None
         reason = "no route answered" if attempts[-1].error else "left before the first token"

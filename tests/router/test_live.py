@@ -11,7 +11,7 @@ from scripted import ScriptedEngine, finished, says
 from pointsman.backends import Text, Thought, load_modes
 from pointsman.classifiers import load_embedder
 from pointsman.domain import Enforcement, Finish, Objective, Price, Query, Route, Tier, Wish
-from pointsman.errors import BackendError, BackendRejected, BackendUnavailable, ContextTooLong
+from pointsman.errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable, ContextTooLong
 from pointsman.router.decide import Decider, Standing
 from pointsman.router.live import Answered, Decided, Live, collect
 from pointsman.store import Record, redacted
@@ -145,6 +145,27 @@ async def test_a_server_that_refused_read_nothing_and_one_that_broke_off_did() -
         await collect(world.live.run(QUERY))
     (record,) = world.records
     assert [attempt.usage.prompt > 0 for attempt in record.attempts] == [False, True]
+
+
+async def test_a_server_that_was_silent_is_left_out_for_a_while_but_not_for_who_names_it() -> None:
+    """One query waits for it, the next does not; it serves again once it has answered somebody."""
+    silent = BackendTimeout("silent for 120000 ms", backend="dear")
+    dear = ScriptedEngine("dear", [silent], says("7"))
+    world = World(ScriptedEngine("cheap", says("no")), dear)
+    assert (await collect(world.live.run(QUERY)))[1].decision.route.name == "cheap"
+    _, second = await collect(world.live.run(QUERY))
+    assert (second.decision.route.name, len(second.attempts), len(dear.calls)) == ("cheap", 1, 1)
+    _, named = await collect(world.live.run(QUERY, Wish(route="dear")))
+    assert named.decision.route.name == "dear"
+    assert (await collect(world.live.run(QUERY)))[1].decision.route.name == "dear"
+
+
+async def test_where_every_server_was_silent_they_are_tried_all_the_same() -> None:
+    cheap = ScriptedEngine("cheap", [DOWN], says("7"))
+    world = World(cheap, ScriptedEngine("dear", [DOWN]))
+    with pytest.raises(BackendUnavailable):
+        await collect(world.live.run(QUERY))
+    assert (await collect(world.live.run(QUERY)))[1].decision.route.name == "cheap"
 
 
 async def test_escalation_withholds_an_unfinished_answer_and_goes_on() -> None:

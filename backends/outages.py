@@ -1,0 +1,50 @@
+"""Which models' servers did not answer lately, so that queries which need not go there do not wait for them.
+
+Only silence counts: no connection, or none of the reply in time. A server that refuses or fails with a status is there,
+and another route takes over at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..errors import BackendError, BackendTimeout, BackendUnavailable
+
+REST_S = 15.0
+"""How long a model is left out after it was silent; then one query tries it again."""
+TRY_S = 600.0
+"""How long the others wait for the word of the one that tries, whatever becomes of it."""
+
+
+class Outages:
+    """The models that are left out, by name. clock: seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def resting(self, model: str) -> bool:
+        """Whether the model is to be left out now."""
+        return self._clock() < self._until.get(model, 0.0)
+
+    def trying(self, model: str) -> None:
+        """A query goes to the model; where it was silent, no other does before this one has ended."""
+        if model in self._until:
+            self._until[model] = self._clock() + TRY_S
+
+    def answered(self, model: str) -> None:
+        """Something came."""
+        self._until.pop(model, None)
+
+    def failed(self, model: str, error: BackendError) -> None:
+        """Nothing came but this error."""
+        if isinstance(error, BackendTimeout | BackendUnavailable) and error.status is None:
+            self._until[model] = self._clock() + REST_S
+        else:
+            self.answered(model)
+
+    def left(self, model: str) -> None:
+        """The caller left before anything came, which proves nothing: what was silent stays so."""
+        if model in self._until:
+            self._until[model] = self._clock() + REST_S
