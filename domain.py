@@ -329,8 +329,9 @@ class Observation:
 
     query_id: one per distinct question; group: what is held out together (a benchmark, a topic; for live traffic the
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
-    None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model and
-    thinking_budget: what the route stood for when it answered (model None: the route's name alone says it)."""
+    None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model,
+    thinking_budget and mode: what the route stood for when it answered (model None: the route's name alone says it;
+    mode None: not known)."""
 
     query_id: str
     group: str
@@ -346,3 +347,4 @@ class Observation:
     embedding: tuple[float, ...] | None = None
     model: str | None = None
     thinking_budget: int | None = None
+    mode: str | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .artifact import Artifact, PolicyPoint, RouteKey, load, save, shipped_artifacts
     from .calibration import auroc, brier, ece
-    from .embedders import Embedder, load_embedder
+    from .embedders import Embedder, load_embedder, vectors_id
     from .estimators import Estimator, Prediction
     from .features import FEATURES, lexical, text_of
     from .fitting import HeldOut, cross_predict, fit
@@ -38,6 +38,7 @@ _WHERE = {
     "shipped_artifacts": "artifact",
     "text_of": "features",
     "training_set": "training",
+    "vectors_id": "embedders",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "shipped_artifacts",
     "text_of",
     "training_set",
+    "vectors_id",
 ]
 
 

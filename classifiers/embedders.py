@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, MissingExtra
-from .features import window
+from .features import FEATURES, window
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -70,6 +70,13 @@ def load_embedder(name: str = "static", path: Path | str | None = None) -> Embed
             raise ConfigError(f"the encoder {name!r} needs the path of its folder", field="encoder_path")
         path = shipped_folder()
     return loaders[name](Path(path))
+
+
+def vectors_id(embedder: Embedder) -> str:
+    """What made a query's stored features and embedding: the encoder's hash and that of the list of features. Those of
+    another encoder or list must not be mixed in."""
+    features = hashlib.sha256("\n".join(FEATURES).encode()).hexdigest()[:8]
+    return f"{embedder.content_hash}+{features}"
 
 
 def shipped_folder() -> Path:

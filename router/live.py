@@ -236,7 +236,7 @@ class _Run:
     def undecided(self, attempts: tuple[Attempt, ...]) -> Decision | None:
         """The decision of a run that never got as far as a token: the last route tried.
 
-        The error's own text stays with the attempt: it may quote the query, and reasons are kept where texts are not."""
+        The error's own text stays with the attempt: it may quote the query, and a reason is kept without texts too."""
         if not attempts:
             return None
         reason = "no route answered" if attempts[-1].error else "left before the first token"

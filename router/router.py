@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..backends import Endpoint, Engine, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
 from ..backends import mode as catalogued
+from ..classifiers import vectors_id
 from ..domain import Decision, Json, Objective, Query, Wish
 from ..errors import BadRequest, StoreError
 from ..store import Receipt, Record, Store, parse_outcome
@@ -121,7 +122,7 @@ class Router:
                 (),
                 considered.features,
                 considered.embedding,
-                encoder=self.decider.embedder.content_hash,
+                encoder=vectors_id(self.decider.embedder),
             )
         )
         return decision
@@ -223,17 +224,18 @@ class Router:
         decision: Decision | str,
         value: float | str,
         *,
-        metric: str = "correct",
+        metric: str | None = None,
         source: str = "human",
         idempotency_key: str | None = None,
     ) -> Receipt:
-        """Say how a decision turned out: metric `correct` (0 or 1), `score` (0 to 1) or `verdict` (its word).
+        """Say how a decision turned out: metric `correct` (0 or 1), `score` (0 to 1) or `verdict` (its word); left out,
+        it is the verdict's for a word, else `correct`.
 
         Raises BadRequest (metric, value, source), NotFound."""
         stated = parse_outcome(
             decision_id=decision if isinstance(decision, str) else decision.id,
             value=value,
-            metric=metric,
+            metric=metric or (None if isinstance(value, str) else "correct"),
             source=source,
             idempotency_key=idempotency_key,
         )

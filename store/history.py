@@ -79,6 +79,7 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
         embedding=record.embedding if comparable else None,
         model=route.model,
         thinking_budget=route.thinking_budget,
+        mode=route.mode,
     )
     if not record.attempts and verdict is not None:
         yield asked
@@ -96,6 +97,7 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
             weight=asked.weight if got else 1.0,
             model=attempt.model,
             thinking_budget=attempt.thinking_budget,
+            mode=route.mode if attempt.route == route.name else None,
         )
 
 

@@ -106,7 +106,7 @@ def _source(
     if data:
         return from_tables(data, constellation, wanted)
     aim = Aim(standing.routes, wanted, standing.safe_route)
-    return from_store(router.store, aim, router.decider.embedder.content_hash, since)
+    return from_store(router.store, aim, router.decider.embedder, since)
 
 
 def _conclude(released: Released, where: Where, *, tables: bool, noted: str, able: bool) -> None:

@@ -95,7 +95,7 @@ async def run_all(
 
 def _learn(router: Router, folder: Path) -> Retrained:
     aim = Aim(router.routes, router.decider.standing.objective, router.decider.standing.safe_route)
-    source = from_store(router.store, aim, router.decider.embedder.content_hash)
+    source = from_store(router.store, aim, router.decider.embedder)
     return retrain(source.observations, aim, router.decider.embedder, folder)
 
 

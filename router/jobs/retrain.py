@@ -66,6 +66,9 @@ def retrain(
     labelled = int((~np.isnan(data.correct)).any(axis=1).sum())
     if labelled < MIN_QUERIES:
         raise DataError(f"only {labelled} queries have a known outcome; at least {MIN_QUERIES} are needed to learn")
+    if data.left_out:
+        unread = "answers without a text, or features and an embedding of today's encoder, were left out"
+        notes = [*notes, f"{data.left_out} {unread}"]
     held = cross_predict(data)
     seen = recorded(data, held.prediction, aim)
     points = curve(seen)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ...classifiers import text_of
+from ...classifiers import Embedder, text_of, vectors_id
 from ...domain import Objective, Observation, Route
 from ...errors import DataError
 from ...store import (
@@ -33,12 +33,11 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def from_store(store: Store, aim: Aim, encoder: str, since: datetime | None = None) -> Source:
+def from_store(store: Store, aim: Aim, embedder: Embedder, since: datetime | None = None) -> Source:
     """What the router's own log teaches. Raises DataError where nothing in it is labelled."""
-    routes = {route.name: (route.model, route.thinking_budget) for route in aim.routes}
-    logged = tuple(store.observations(since, text_of=text_of, encoder=encoder))
-    # A name alone is not enough: "small" may have stood for another model before.
-    kept = tuple(o for o in logged if routes.get(o.route) == (o.model, o.thinking_budget))
+    routes = {route.name: route for route in aim.routes}
+    logged = tuple(store.observations(since, text_of=text_of, encoder=vectors_id(embedder)))
+    kept = tuple(o for o in logged if o.route in routes and _stood_for(o, routes[o.route]))
     if not any(o.correct is not None for o in kept):
         raise DataError(
             "no logged answer has an outcome yet: say what was right with `pointsman feedback` or POST /v1/feedback"
@@ -46,6 +45,13 @@ def from_store(store: Store, aim: Aim, encoder: str, since: datetime | None = No
     gone = len(logged) - len(kept)
     notes = [f"{gone} logged answers of routes that are not, or no longer, configured so were left out"]
     return Source(kept, aim, tuple(notes) if gone else ())
+
+
+def _stood_for(observation: Observation, route: Route) -> bool:
+    """Whether the name stood for this same route then: "small" may have been another model, or another mode of it. The
+    mode of an answer that was escalated from is not known."""
+    then = (observation.model, observation.thinking_budget)
+    return then == (route.model, route.thinking_budget) and observation.mode in (None, route.mode)
 
 
 def from_tables(files: Sequence[Path], constellation: str | None, objective: Objective) -> Source:

@@ -44,7 +44,7 @@ def _retrain(settings: Any) -> str:
     """What `pointsman retrain --promote` does, on a router of its own."""
     with Router(settings) as other:
         aim = Aim(other.routes, other.decider.standing.objective, other.decider.standing.safe_route)
-        source = from_store(other.store, aim, other.decider.embedder.content_hash, None)
+        source = from_store(other.store, aim, other.decider.embedder, None)
         made = release(other.store, source, other.decider.embedder, settings.home / "artifacts", promote=True)
         return made.retrained.artifact.id
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.classifiers import Embedder, load_embedder
+from pointsman.classifiers import Embedder, embedders, load_embedder, vectors_id
 from pointsman.classifiers.embedders import HEAD, TAIL, shipped_folder
 from pointsman.errors import ConfigError
 
@@ -163,3 +163,11 @@ def test_a_missing_library_is_named_with_its_command(name: str, library: str) ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert "pip install 'pointsman[" in done.stdout
+
+
+def test_stored_vectors_are_named_by_encoder_and_features(static: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another list of features is another name, though the encoder is the same."""
+    before = vectors_id(static)
+    assert before.startswith(f"{static.content_hash}+")
+    monkeypatch.setattr(embedders, "FEATURES", ("another",))
+    assert vectors_id(static) != before

@@ -42,6 +42,7 @@ def test_an_answered_attempt_with_its_label_is_an_observation(
             features=(0.5, 2.0),
             embedding=(0.25, -1.0, 3.0),
             model="digits",
+            mode="direct",
         )
     ]
 
@@ -57,6 +58,7 @@ def test_only_the_answer_that_the_caller_got_takes_the_label(
     )
     found = logged(store, make_record(attempts=tried, evidence=tried[:1], outcomes=(make_outcome(value=0.0),)))
     assert [(each.route, each.correct, each.output_tokens) for each in found] == [("small", None, 2), ("full", 0.0, 93)]
+    assert [each.mode for each in found] == ["direct", None], "the decision's route tells its own mode only"
 
 
 @pytest.mark.parametrize(

@@ -144,3 +144,11 @@ def test_too_little_is_said_to_be_too_little(embedder: Embedder, tmp_path: Path)
 def test_notes_stand_in_the_report(embedder: Embedder, tmp_path: Path) -> None:
     done = retrain(world(60), AIM, embedder, tmp_path, notes=["by convention"])
     assert done.report["notes"] == ["by convention"]
+
+
+def test_what_could_not_be_read_stands_in_the_report(embedder: Embedder, tmp_path: Path) -> None:
+    unread = [replace(o, query_id=f"x{o.query_id}", text=None) for o in world(3)]
+    done = retrain(world(60) + unread, AIM, embedder, tmp_path)
+    assert done.report["notes"] == [
+        "6 answers without a text, or features and an embedding of today's encoder, were left out"
+    ]

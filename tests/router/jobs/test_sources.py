@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pointsman.classifiers import Embedder, load_embedder
 from pointsman.domain import (
     Attempt,
     Decision,
@@ -42,6 +43,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return load_embedder()
+
+
 def log(store: Store, number: int, route: Route, *, judged: bool = True) -> None:
     """An answer of this route to a question of its own, judged right."""
     attempt = Attempt(
@@ -55,28 +61,29 @@ def log(store: Store, number: int, route: Route, *, judged: bool = True) -> None
         store.put_outcome(Outcome(decision.id, Metric.CORRECT, 1.0, Source.HUMAN, now))
 
 
-def test_what_was_logged_and_judged_teaches(store: Store) -> None:
+def test_what_was_logged_and_judged_teaches(store: Store, embedder: Embedder) -> None:
     log(store, 1, ROUTES[0])
     log(store, 2, ROUTES[1])
-    found = from_store(store, AIM, "encoder")
+    found = from_store(store, AIM, embedder)
     assert [(o.route, o.correct) for o in found.observations] == [("small", 1.0), ("full", 1.0)]
     assert found.notes == ()
 
 
-def test_a_route_that_stood_for_another_model_or_budget_teaches_nothing(store: Store) -> None:
+def test_a_route_that_stood_for_another_model_budget_or_mode_teaches_nothing(store: Store, embedder: Embedder) -> None:
     """The same name in the same store, but it was another route then."""
     log(store, 1, ROUTES[0])
     log(store, 2, replace(ROUTES[0], model="digits"))
     log(store, 3, replace(ROUTES[1], thinking_budget=512))
-    found = from_store(store, AIM, "encoder")
+    log(store, 4, replace(ROUTES[1], mode="concise"))
+    found = from_store(store, AIM, embedder)
     assert len(found.observations) == 1
-    assert found.notes[0].startswith("2 logged answers")
+    assert found.notes[0].startswith("3 logged answers")
 
 
-def test_a_log_without_outcomes_says_what_to_do(store: Store) -> None:
+def test_a_log_without_outcomes_says_what_to_do(store: Store, embedder: Embedder) -> None:
     log(store, 1, ROUTES[0], judged=False)
     with pytest.raises(DataError, match="pointsman feedback"):
-        from_store(store, AIM, "encoder")
+        from_store(store, AIM, embedder)
 
 
 def rows(model: str, mode: str, tokens: int) -> list[dict[str, Any]]:
