@@ -55,6 +55,15 @@ def described(
     return arguments
 
 
+def _without_validation(told: dict[str, Any]) -> None:
+    """Take out what FastAPI adds of its own to every path with a parameter: what is wrong is told as 400 here."""
+    for path in told["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        told["components"]["schemas"].pop(name, None)
+
+
 def install(app: FastAPI) -> None:
     """Add the bodies' schemas to the application's description."""
 
@@ -63,6 +72,7 @@ def install(app: FastAPI) -> None:
             told = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             _, schemas = models_json_schema([(body, "validation") for body in BODIES], ref_template=_REF)
             told["components"]["schemas"] |= schemas["$defs"]
+            _without_validation(told)
             app.openapi_schema = told
         return app.openapi_schema
 

@@ -244,7 +244,11 @@ class FeedbackRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision_id: str = Field(description="the header x-pointsman-decision-id of the answer")
-    metric: str = Field("correct", description="correct (0 or 1), score (0 to 1), or verdict", examples=["correct"])
+    metric: str | None = Field(
+        None,
+        description="correct (0 or 1), score (0 to 1), or verdict; left out: verdict for its words, else correct",
+        examples=["correct"],
+    )
     value: bool | Number | str = Field(
         description="a number; for verdict: good_fit, underpowered, overprovisioned or failed", examples=[1]
     )

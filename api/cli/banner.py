@@ -59,6 +59,12 @@ def _routes(routes: Sequence[Route]) -> object:
 
 def knowledge(setup: Setup, artifact: str | None) -> list[str]:
     """Which artifact serves; or that nothing is learnt, what that means, and what to type."""
+    observed = setup.settings.observe_route if setup.settings.policy == "observe" else None
+    if artifact and observed:
+        return [
+            f"Learnt: artifact {artifact} speaks for these routes. The policy is observe: {observed} answers all that",
+            'asks for "auto", and what would have been chosen is recorded with each decision.',
+        ]
     if artifact:
         return [f'Learnt: artifact {artifact} speaks for these routes, so "auto" chooses from the first request on.']
     safe = setup.settings.safe_route
@@ -67,8 +73,9 @@ def knowledge(setup: Setup, artifact: str | None) -> list[str]:
     if len(names) == 1:
         return ["There is one route only, so there is nothing to choose."]
     more = setup.where.words
+    who = f"{observed} (policy: observe)" if observed else f"the safe route {safe}"
     return [
-        f'Nothing is learnt for these routes yet: the safe route {safe} answers all that asks for "auto", and',
+        f'Nothing is learnt for these routes yet: {who} answers all that asks for "auto", and',
         "nothing is saved before feedback and retraining. Say what was right, then learn from it:",
         f"  pointsman feedback DECISION_ID --correct{more}    (or POST /v1/feedback)",
         f"  pointsman retrain{more}",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HIDDEN = "(hidden)"
 _SECRET = re.compile(r"(^|_)(key|keys|secret|password|token)$")
 _PASSWORD = re.compile(r"(?<=://)(?P<user>[^/@:\s]*):[^/@\s]+(?=@)")
+_PARAMETER = re.compile(r"(?<=[?&])(?P<name>[^=&\s]*(?:key|secret|password|token))=[^&#\s]+", re.IGNORECASE)
 _COLUMN = 44
 
 
@@ -45,14 +46,16 @@ def effective(found: Settings, server: ServerConfig) -> Json:
 
 
 def hide(value: Any, name: str = "") -> Any:
-    """The same tree without keys, passwords and what is written in addresses before an @."""
+    """The same tree without keys, passwords and what is written of them in addresses, before an @ or as a parameter."""
     if isinstance(value, Mapping):
         return {key: hide(below, str(key)) for key, below in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [hide(below, name) for below in cast("list[Any]", value)]
     if value and _SECRET.search(name):
         return HIDDEN
-    return _PASSWORD.sub(rf"\g<user>:{HIDDEN}", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _PARAMETER.sub(rf"\g<name>={HIDDEN}", _PASSWORD.sub(rf"\g<user>:{HIDDEN}", value))
 
 
 def lines(tree: Mapping[str, Any], origins: Origins) -> Iterator[tuple[str, str]]:

@@ -105,8 +105,12 @@ def test_the_same_key_is_taken_once_whatever_it_says_and_after_writing(proxy: An
 
 @pytest.mark.parametrize("value", ["good_fit", "underpowered", "overprovisioned", "failed"])
 def test_the_words_of_a_verdict_are_taken(proxy: Any, value: str) -> None:
-    word = {"decision_id": decided(proxy), "metric": "verdict", "value": value, "source": "user"}
-    assert proxy.post("/v1/feedback", word).status_code == 201
+    """With their metric or without: the word says it."""
+    for metric in ({"metric": "verdict"}, {}):
+        record_id = decided(proxy)
+        word = {"decision_id": record_id, "value": value, "source": "user", **metric}
+        assert proxy.post("/v1/feedback", word).status_code == 201
+        assert proxy.get(f"/v1/decisions/{record_id}").json()["outcomes"][0]["metric"] == "verdict"
 
 
 def test_true_and_false_are_one_and_nothing(proxy: Any) -> None:

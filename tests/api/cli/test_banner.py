@@ -63,6 +63,20 @@ def test_where_nothing_is_learnt_it_says_so_and_what_to_type(remote: Path) -> No
     assert "What is the capital of France?" in text
 
 
+@pytest.mark.parametrize(
+    ("artifact", "said"),
+    [("a1b2", "observe: small answers all that"), (None, "small (policy: observe) answers all that")],
+)
+def test_under_observe_it_says_who_answers_everything(tmp_path: Path, artifact: str | None, said: str) -> None:
+    """Not what serves would choose: that is only recorded."""
+    path = tmp_path / "observed.yaml"
+    path.write_text(f"{REMOTE}policy: observe\nobserve_route: small\n")
+    text = " ".join(knowledge(setup(path), artifact))
+    assert said in text
+    assert "chooses from the first request on" not in text
+    assert "safe route" not in text
+
+
 def test_a_single_route_needs_no_learning(tmp_path: Path) -> None:
     """With one route there is nothing to choose, and no command to type."""
     path = tmp_path / "one.yaml"

@@ -95,6 +95,13 @@ def test_secrets_are_hidden(
     assert "api_key_env: MY_KEY" in shown.out
 
 
+def test_a_password_among_an_addresss_parameters_is_hidden() -> None:
+    """The rest of the address stays."""
+    given = {"url": "postgresql://h/db?user=u&password=pw123&sslPassword=pw456&connect_timeout=3"}
+    shown = f"postgresql://h/db?user=u&password={HIDDEN}&sslPassword={HIDDEN}&connect_timeout=3"
+    assert hide(given) == {"url": shown}
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
