@@ -72,6 +72,13 @@ class Child:
 
     def start(self, timeout_s: float) -> None:
         """Start it and wait until it answers. Raises LaunchError with the log's last lines."""
+        try:
+            self._start(timeout_s)
+        except OSError as error:  # the folder of its log cannot be made or written to, or there is no process to be had
+            self.stop()
+            raise LaunchError(f"models.{self.name}: cannot be started (its log is {self._log}): {error}") from error
+
+    def _start(self, timeout_s: float) -> None:
         _rotate(self._log)
         self._state = "starting"
         end = time.monotonic() + timeout_s

@@ -89,8 +89,16 @@ class Supervisor:
                 raise failed[0]
             self._children |= {child.name: child for child in fresh}
             if self._shared:
-                _write_state(self._home, self._children.values())
+                self._share()
             return self.endpoints()
+
+    def _share(self) -> None:
+        """Tell other processes of the engines. Raises LaunchError where that cannot be written; then none runs."""
+        try:
+            _write_state(self._home, self._children.values())
+        except OSError as error:
+            self.stop()
+            raise LaunchError(f"the engines' state cannot be written under {self._home}: {error}") from error
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Where the engines listen, by model name."""

@@ -60,7 +60,14 @@ class Router:
         self.decider = build.build_decider(settings, self.routes)
         self.store: Store = build.build_store(settings)
         self.engines: dict[str, Engine] = {}
-        self.live = Live(self.decider, self.engines, self.modes, self.store.put, deadline_ms=settings.deadline_ms)
+        self.live = Live(
+            self.decider,
+            self.engines,
+            self.modes,
+            self.store.put,
+            begin=self.store.begin,
+            deadline_ms=settings.deadline_ms,
+        )
         self._refresher = Refresher(self.decider, self.store)
         self._opening = threading.Lock()
         self._gate = asyncio.Lock()
@@ -80,11 +87,13 @@ class Router:
     def start(self) -> None:
         """Bring the store up to date, then serve by what has been learnt. A store that cannot be used is one warning:
         records wait in its queue, and what ships serves."""
+        down = False
         try:
             self.store.upgrade()
         except StoreError as error:
             log.warning("The store cannot be used, so nothing is remembered: %s", error)
-        self._refresher.start()
+            down = True
+        self._refresher.start(down=down)
 
     # Deciding
 

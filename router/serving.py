@@ -70,16 +70,19 @@ class Refresher:
         self._down = False
         self._thread = threading.Thread(target=self._watch, name="pointsman-artifacts", daemon=True)
 
-    def start(self) -> None:
-        """Look once now, then go on looking."""
+    def start(self, *, down: bool = False) -> None:
+        """Look once now, then go on looking. down: the store cannot be used, as has been said already."""
+        self._down = down
         self.look()
         self._thread.start()
 
     def look(self) -> None:
         """Serve what should serve now. A database that is down changes nothing."""
+        known = ""
         try:
             row = self._store.serving()
         except StoreError as error:
+            known = str(error)
             if not self._down:  # once, not at every look
                 log.warning("the store cannot say which artifact serves: %s", error)
             self._down, row = True, None
@@ -93,7 +96,8 @@ class Refresher:
         self._seen = promoted
         found, problems = find(self._store, self._decider.standing.routes, self._decider.embedder.content_hash)
         for problem in problems:
-            log.warning("%s", problem)
+            if problem != known:
+                log.warning("%s", problem)
         self._decider.use(found)
 
     def _watch(self) -> None:

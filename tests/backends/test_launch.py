@@ -196,6 +196,19 @@ def test_an_engine_that_does_not_come_up_in_time_is_ended(tmp_path: Path) -> Non
         Supervisor(tmp_path).start({"digits": DIGITS}, timeout_s=0)
 
 
+@pytest.mark.parametrize("where", ["logs", "run", "."])
+def test_a_home_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, where: str) -> None:
+    """A file in the way of a folder: as good as missing rights, for root too."""
+    home = tmp_path / "home"
+    in_the_way = home / where
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.write_text("a file")
+    before = engines()
+    with pytest.raises(LaunchError, match="home"):
+        Supervisor(home).start({"digits": DIGITS})
+    assert engines() == before
+
+
 def test_missing_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The path, or the pip command that brings the model."""
     with pytest.raises(LaunchError, match=r"no model file .*nowhere\.gguf"):

@@ -61,7 +61,8 @@ def test_a_store_that_is_down_is_a_warning_and_decisions_go_on(
     (tmp_path / "file").write_text("in the way")
     with caplog.at_level(logging.WARNING):
         router = Router.from_config(home=tmp_path, store=store.format(folder=tmp_path))
-    assert [m for m in caplog.messages if m.startswith("The store cannot be used, so nothing is remembered")]
+    (warning,) = caplog.messages  # once, whoever else finds it down
+    assert warning.startswith("The store cannot be used, so nothing is remembered")
     assert router.route("3+4").route.name == "small"
     assert router.store.stats().depth == 1
     router.store.close(0.1)
