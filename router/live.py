@@ -55,10 +55,11 @@ class Live:
         modes: Mapping[str, Mode],
         record: Recorder,
         *,
+        begin: Callable[[Record], None] | None = None,
         deadline_ms: float | None = None,
     ) -> None:
         self.decider, self.engines, self.modes = decider, engines, modes
-        self._record, self._deadline_ms = record, deadline_ms
+        self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
 
     async def run(self, query: Query, wish: Wish | None = None) -> AsyncGenerator[LiveEvent, None]:
         """Decided, then the answer's events, then Answered. Closing it cancels the generation at the engine.
@@ -96,6 +97,8 @@ class Live:
                     await run.collect(first)
                     continue
                 run.decision = conclude(run.considered, step, run.attempts)
+                if self._begin is not None:  # the caller learns its id now, and may ask for it before the answer ends
+                    self._begin(self._recorded(run, run.decision, ()))
                 yield Decided(run.decision)
                 if not isinstance(first, Finished):
                     yield first
@@ -173,10 +176,12 @@ class Live:
         attempts = run.all_attempts()
         decision = run.decision or run.undecided(attempts)
         if decision is not None:
-            c = run.considered
-            encoder = vectors_id(self.decider.embedder)
-            self._record(Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder))
+            self._record(self._recorded(run, decision, attempts))
         return attempts
+
+    def _recorded(self, run: _Run, decision: Decision, attempts: tuple[Attempt, ...]) -> Record:
+        c, encoder = run.considered, vectors_id(self.decider.embedder)
+        return Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder)
 
 
 @dataclass(frozen=True, slots=True)

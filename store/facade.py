@@ -38,7 +38,7 @@ def open_store(config: StoreConfig) -> Store:
 
 class Store:
     """The memory. Every method may be called from any thread; those that touch the database at once block on it, so an
-    event loop calls them in a thread: all but `put` and `stats`.
+    event loop calls them in a thread: all but `begin`, `put` and `stats`.
 
     What waits in the queue is written when the store is closed, forgotten, or the interpreter ends (2 s at most)."""
 
@@ -76,6 +76,10 @@ class Store:
         """Queues a decision's record; never waits. False where it was dropped (and counted): the queue is full or
         closed, or a record of this decision waits already."""
         return self._queue.put(record)
+
+    def begin(self, record: Record) -> None:
+        """Shows a decision while its answer is under way, so that it can be read and stated on; `put` must follow."""
+        self._queue.begin(record)
 
     def put_outcome(self, outcome: Outcome) -> Receipt:
         """Queues a statement on a decision, whether its record waits or is written; a repeat is taken once

@@ -5,7 +5,8 @@ queue grows up to its bounds, then new entries are dropped and counted; the thre
 queued can be read, and statements on it are taken, as if it were written.
 
 The queue is a dictionary by decision, in order of arrival; an entry leaves it only after its transaction is committed,
-so there is no moment in which a record is in neither place.
+so there is no moment in which a record is in neither place. Beside it stand the decisions whose answers are under way:
+they can be read, and what is said of them waits until their record is put.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class WriteQueue:
         self._capacity, self._most_bytes, self._run = capacity, most_bytes, run
         self._changed = threading.Condition(threading.Lock())
         self._waiting: dict[str, _Waiting] = {}
+        self._running: dict[str, _Waiting] = {}
         self._depth = self._bytes = self._written = self._dropped = self._reported = 0
         self._failing: str | None = None
         self._thread: threading.Thread | None = None
@@ -75,16 +77,29 @@ class WriteQueue:
         self._closed_at: float | None = None  # monotonic time when the thread stops, done or not
         self._abandoned = False  # closed, and what was left is counted as dropped
 
+    def begin(self, record: Record) -> None:
+        """Shows the record of a decision whose answer is under way; `put` must follow and takes its place."""
+        with self._changed:
+            if self._closed_at is None:
+                self._running[record.decision.id] = running = _Waiting()
+                running.record = record
+
     def put(self, record: Record) -> bool:
         """Takes a record; False where it was dropped: queue full or closed, or a record of the decision waits."""
         weight = _weight(record)
         with self._changed:
+            running = self._running.pop(record.decision.id, None)
+            stated = running.outcomes if running else []
+            self._depth -= len(stated)
             entry = self._entry(record.decision.id, weight)
             if entry is None or entry.record is not None:
-                self._dropped += 1
+                self._dropped += 1 + len(stated)
                 return False
             entry.record = record
             self._added(entry, weight)
+            for outcome in stated:
+                entry.outcomes.append(outcome)
+                self._added(entry, 0)
         return True
 
     def put_outcome(self, outcome: Outcome, earlier: Sequence[Outcome]) -> Receipt:
@@ -95,13 +110,13 @@ class WriteQueue:
     def put_outcome_if_waiting(self, outcome: Outcome) -> Receipt | None:
         """Takes a statement on a decision whose record waits; None where there is no such record."""
         with self._changed:
-            entry = self._waiting.get(outcome.decision_id)
+            entry = self._shown(outcome.decision_id)
             return None if entry is None or entry.record is None else self._state(outcome, entry.record.outcomes)
 
     def waiting(self, decision_id: str) -> Entry | None:
-        """What waits of a decision: its record, statements, or both."""
+        """What waits of a decision, or is under way: its record, statements, or both."""
         with self._changed:
-            entry = self._waiting.get(decision_id)
+            entry = self._shown(decision_id)
             return None if entry is None else Entry(decision_id, entry.record, tuple(entry.outcomes))
 
     def stats(self) -> QueueStats:
@@ -140,6 +155,7 @@ class WriteQueue:
             lost, self._depth = self._depth, 0
             self._dropped += lost
             self._waiting.clear()
+            self._running.clear()
             self._abandoned = True
             self._changed.notify_all()
         self.report_dropped()
@@ -154,11 +170,19 @@ class WriteQueue:
             entry = self._waiting[decision_id] = _Waiting()
         return entry
 
+    def _shown(self, decision_id: str) -> _Waiting | None:
+        return self._running.get(decision_id) or self._waiting.get(decision_id)
+
     def _state(self, outcome: Outcome, earlier: Sequence[Outcome]) -> Receipt:
-        waiting = self._waiting.get(outcome.decision_id)
+        waiting = self._shown(outcome.decision_id)
         if is_repeat(outcome, [*earlier, *(waiting.outcomes if waiting else ())]):
             return Receipt(accepted=False, duplicate=True)
-        entry = self._entry(outcome.decision_id, 0)
+        running = self._running.get(outcome.decision_id)
+        if running is not None and self._closed_at is None and self._depth < self._capacity:
+            running.outcomes.append(outcome)
+            self._depth += 1  # it waits, and counts against the bound, but cannot be written before its record
+            return Receipt(accepted=True, duplicate=False)
+        entry = None if running else self._entry(outcome.decision_id, 0)
         if entry is None:
             self._dropped += 1
             return Receipt(accepted=False, duplicate=False)

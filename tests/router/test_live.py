@@ -80,6 +80,19 @@ async def test_a_route_that_is_down_before_its_first_token_is_replaced() -> None
     assert [a.route for a in world.records[0].decision.evidence] == ["dear"]
 
 
+async def test_a_decision_is_shown_from_its_first_token_on() -> None:
+    """Its id is out by then; the record itself comes with the end."""
+    world = World(ScriptedEngine("cheap", says("no")), ScriptedEngine("dear", says("7")))
+    begun: list[Record] = []
+    world.live = Live(world.decider, world.live.engines, world.live.modes, world._record, begin=begun.append)
+    async with aclosing(world.live.run(QUERY)) as events:
+        decided = await anext(events)
+        assert isinstance(decided, Decided)
+        assert [(record.decision, record.attempts) for record in begun] == [(decided.decision, ())]
+        assert world.records == []
+    assert [record.decision for record in world.records] == [decided.decision]
+
+
 async def test_an_empty_answer_is_replaced() -> None:
     world = World(ScriptedEngine("cheap", says("7")), ScriptedEngine("dear", [Text("", 0), finished(prompt=10)]))
     _, answered = await collect(world.live.run(QUERY))

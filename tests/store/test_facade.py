@@ -135,6 +135,35 @@ def test_a_slow_database_slows_no_request(tmp_path: Path, make_record: MakeRecor
         assert store.stats().written == 200
 
 
+def test_a_decision_under_way_can_be_read_and_stated_on(
+    store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    """Before its answer has ended; what was said is written with the record, once."""
+    begun = make_record(attempts=())
+    store.begin(begun)
+    assert store.decision("d1") == begun
+    assert store.put_outcome(make_outcome()) == TAKEN
+    assert store.put_outcome(make_outcome()).duplicate
+    assert store.flush(), "nothing of it is to be written yet"
+    assert list(store.records()) == []
+    assert store.decision("d1") == make_record(attempts=(), outcomes=(make_outcome(),))
+    assert store.put(make_record())
+    assert store.flush()
+    assert list(store.records()) == [make_record(outcomes=(make_outcome(),))]
+    assert (store.stats().depth, store.stats().dropped) == (0, 0)
+
+
+def test_what_is_said_of_a_decision_whose_record_finds_no_room_is_counted_as_dropped(
+    sqlite_store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    sqlite_store.begin(make_record())
+    assert sqlite_store.put_outcome(make_outcome()) == TAKEN
+    assert sqlite_store.stats().depth == 1
+    assert not sqlite_store.close(1), "its record never came"
+    assert not sqlite_store.put(make_record())
+    assert sqlite_store.stats().dropped == 2
+
+
 def test_unknown_decisions_are_not_found(store: Store, make_outcome: MakeOutcome) -> None:
     assert store.decision("nothing") is None
     with pytest.raises(NotFound, match="'nothing'"):
