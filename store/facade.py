@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from ..domain import Json, Observation, Outcome, Query
+from ..domain import Decision, Json, Observation, Outcome, Query
 from ..errors import NotFound, StoreError
 from . import artifacts, export, history, ledger, schema
 from .artifacts import ArtifactRow, Promotion
@@ -131,6 +131,12 @@ class Store:
         """Every record of the decisions from `since` on, in order of time; what is queued here is written first."""
         self.flush()
         return history.records(self._database, since)
+
+    def observed(self, since: datetime | None = None) -> list[Decision]:
+        """The decisions from `since` on that say what `auto` would have taken; what is queued here is written first."""
+        self.flush()
+        with self._database.reading() as connection:
+            return ledger.read_observed(connection, since)
 
     def lines(self, since: datetime | None = None) -> Iterator[str]:
         """Every record as one line of JSON; see `export.lines`. What is queued here is written first."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, select, tuple_
 
-from ..domain import Outcome
+from ..domain import Decision, Outcome
 from .outcomes import is_repeat
 from .records import Entry, Record, redacted
 from .rows import (
@@ -57,6 +57,14 @@ def read_page(
     if after is not None:
         wanted = wanted.where(tuple_(decisions.c.created_at, decisions.c.id) > after)
     return _assembled(connection, connection.execute(wanted).mappings().all())
+
+
+def read_observed(connection: Connection, since: datetime | None = None) -> list[Decision]:
+    """The decisions from `since` on that say what `auto` would have taken, in order of time, without their evidence."""
+    wanted = select(decisions).where(decisions.c.observed.is_not(None)).order_by(decisions.c.created_at, decisions.c.id)
+    if since is not None:
+        wanted = wanted.where(decisions.c.created_at >= since)
+    return [decision_of(row, ()) for row in connection.execute(wanted).mappings()]
 
 
 def known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:

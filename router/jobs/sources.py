@@ -22,6 +22,7 @@ from ...store import (
     read_constellation,
 )
 from .evaluation.replay import Aim
+from .observed import observed_saving
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,12 @@ def from_store(store: Store, aim: Aim, embedder: Embedder, since: datetime | Non
         raise DataError(
             "no logged answer has an outcome yet: say what was right with `pointsman feedback` or POST /v1/feedback"
         )
-    gone = len(logged) - len(kept)
-    notes = [f"{gone} logged answers of routes that are not, or no longer, configured so were left out"]
-    return Source(kept, aim, tuple(notes) if gone else ())
+    notes: list[str] = []
+    if gone := len(logged) - len(kept):
+        notes.append(f"{gone} logged answers of routes that are not, or no longer, configured so were left out")
+    if (saving := observed_saving(store.observed(since))) is not None:
+        notes.append(saving)
+    return Source(kept, aim, tuple(notes))
 
 
 def _stood_for(observation: Observation, route: Route) -> bool:

@@ -15,6 +15,7 @@ from pointsman.domain import (
     Attempt,
     Decision,
     Enforcement,
+    Estimate,
     Finish,
     Metric,
     Objective,
@@ -48,14 +49,14 @@ def embedder() -> Embedder:
     return load_embedder()
 
 
-def log(store: Store, number: int, route: Route, *, judged: bool = True) -> None:
+def log(store: Store, number: int, route: Route, *, judged: bool = True, **more: Any) -> None:
     """An answer of this route to a question of its own, judged right."""
     attempt = Attempt(
         route.name, route.model, Purpose.ANSWER, Usage(5, 0, 0, 2), PRICE, 0.0, 1.0, 1.0, Finish.STOP,
         Enforcement.NATIVE, thinking_budget=route.thinking_budget, answer="7",
     )  # fmt: skip
     now = datetime.now(UTC)
-    decision = Decision(f"d{number}", now, route, "because", Objective(), "p")
+    decision = Decision(f"d{number}", now, route, "because", Objective(), "p", **more)
     store.put(Record(decision, Query(messages=({"role": "user", "content": f"{number}+1"},)), (attempt,)))
     if judged:
         store.put_outcome(Outcome(decision.id, Metric.CORRECT, 1.0, Source.HUMAN, now))
@@ -78,6 +79,15 @@ def test_a_route_that_stood_for_another_model_budget_or_mode_teaches_nothing(sto
     found = from_store(store, AIM, embedder)
     assert len(found.observations) == 1
     assert found.notes[0].startswith("3 logged answers")
+
+
+def test_what_was_observed_is_told_in_the_notes(store: Store, embedder: Embedder) -> None:
+    """The route that answered is one estimate, the one that auto would have taken the other."""
+    known = {name: Estimate(name, 0.9, 0.0, 1.0, 1.0, 0.0, cost, 0.0) for name, cost in (("small", 1.0), ("full", 4.0))}
+    log(store, 1, ROUTES[1], observed="small", estimates=known)
+    log(store, 2, ROUTES[1])
+    (note,) = from_store(store, AIM, embedder).notes
+    assert note.startswith("of 1 observed decisions auto would have taken another route in 1; by its estimates: 75%")
 
 
 def test_a_log_without_outcomes_says_what_to_do(store: Store, embedder: Embedder) -> None:
