@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..domain import Call, Json, Sampling
@@ -27,6 +27,14 @@ class Terms:
     limit: int | None = None
     stop: tuple[str, ...] = ()
     nonempty: bool = False
+
+
+def with_system(call: Call, system: str | None) -> Call:
+    """The call with this system text where its messages bring none."""
+    messages = call.messages
+    if not system or not messages or any(one.get("role") in ("system", "developer") for one in messages):
+        return call
+    return replace(call, messages=({"role": "system", "content": system}, *messages))
 
 
 def chat_body(call: Call, dialect: Dialect, model: str, terms: Terms) -> Json:

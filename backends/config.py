@@ -9,7 +9,17 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .dialects import dialects
-from .embedded import EMBEDDED
+from .embedded import EMBEDDED, embedded_folder
+
+_IDLE: dict[str, tuple[str, ...]] = {
+    "that we launch": ("api_key_env", "device", "dtype"),
+    "in this process": (
+        *("dialect", "api_key_env", "slots", "thinks", "budget"),
+        *("chat_template", "extra", "timeouts"),
+    ),
+    "with a url": ("slots", "threads", "chat_template", "device", "dtype"),
+}
+"""Settings of a model that mean nothing, by where it is."""
 
 
 class _Section(BaseModel):
@@ -55,7 +65,11 @@ class ModelConfig(_Section):
     )
     slots: int = Field(default=4, ge=1, le=256, description="queries that a launched server works on at once")
     threads: int | None = Field(
-        default=None, ge=1, description="threads of a launched server; at most one less than cores"
+        default=None, ge=1, description="threads of a launched server, at most one less than cores, or of transformers"
+    )
+    device: str | None = Field(default=None, description="torch device of transformers; left out: cpu")
+    dtype: str | None = Field(
+        default=None, description="torch type of its numbers (bfloat16); left out: float32 on the CPU, else as stored"
     )
     system: str | None = Field(default=None, description="system text for queries that bring none")
     thinks: bool | None = Field(default=None, description="whether the model thinks, where its server does not say")
@@ -78,7 +92,10 @@ class ModelConfig(_Section):
         given = {str(key): value for key, value in cast("dict[Any, Any]", values).items()}
         embedded, path = given.get("embedded"), given.get("path")
         if embedded in EMBEDDED:
-            given = {**EMBEDDED[embedded].settings(), **{k: v for k, v in given.items() if v is not None}}
+            brought = EMBEDDED[embedded].settings()
+            if given.get("engine") == "transformers":
+                brought.pop("slots", None)  # it has none
+            given = {**brought, **{k: v for k, v in given.items() if v is not None}}
         if given.get("engine") is None:
             local = "llamacpp" if embedded or str(path).endswith(".gguf") else "transformers"
             given["engine"] = "openai" if path is None and not embedded else local
@@ -109,9 +126,25 @@ class ModelConfig(_Section):
             raise ValueError(f"give exactly one of embedded, path and url; there is {told}")
         if self.engine == "openai" and self.url is None:
             raise ValueError("engine openai needs a url")
-        if self.engine == "transformers" and self.path is None:
-            raise ValueError("engine transformers needs a path")
+        if self.engine == "transformers" and self.folder is None:
+            raise ValueError("engine transformers needs a path, or embedded: digits")
         return self
+
+    @model_validator(mode="after")
+    def _heeded(self) -> Self:
+        """Refuse settings that this kind of model would take without a word and not obey."""
+        place = "that we launch" if self.launched else "in this process" if self.folder else "with a url"
+        for name in _IDLE[place]:
+            if getattr(self, name) != ModelConfig.model_fields[name].get_default(call_default_factory=True):
+                raise ValueError(f"{name} does nothing for a model {place}: leave it out")
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The Hugging Face folder of a model in this process."""
+        if self.engine != "transformers":
+            return None
+        return embedded_folder(self.embedded) if self.embedded is not None else self.path
 
     @property
     def launched(self) -> bool:

@@ -56,6 +56,12 @@ EMBEDDED: dict[str, Embedded] = {
 }
 
 
+def embedded_folder(name: EmbeddedName) -> Path | None:
+    """The model's Hugging Face folder, for engine transformers; None where there is only a GGUF file."""
+    folder = Path(__file__).parent / "models" / name
+    return folder if (folder / "config.json").is_file() else None
+
+
 def embedded_path(name: EmbeddedName) -> Path | None:
     """The model's GGUF file; None where its package is not installed (`EMBEDDED[name].missing` says what to do).
 

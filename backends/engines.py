@@ -23,12 +23,18 @@ def create(
     """The engine of the model `name`. url, api_key: of its server where we launched it (launch.Endpoint). Connects to
     nothing yet. Raises ConfigError where a key's environment variable is not set or a launched server's url is
     missing; MissingExtra where the engine's part is not installed."""
-    if config.engine == "transformers" and config.path is not None:
+    if (folder := config.folder) is not None:
         from .transformers import TransformersEngine
 
-        reserve = (limits or EnginesConfig()).reserve
         return TransformersEngine(
-            name, config.path, threads=config.threads or 1, context=config.context, reserve=reserve
+            name,
+            folder,
+            device=config.device or "cpu",
+            threads=config.threads or 1,
+            dtype=config.dtype,
+            context=config.context,
+            reserve=(limits or EnginesConfig()).reserve,
+            system=config.system,
         )
     address = url or config.url
     if address is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..domain import Call, Capabilities, Enforcement, Json
 from ..errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
-from .bodies import unheeded
+from .bodies import unheeded, with_system
 from .budget import SLACK, Allotment, allot, two_pass, watched
 from .config import EnginesConfig, ModelConfig
 from .dialects import Dialect
@@ -172,10 +172,8 @@ class OpenAIEngine:
 
     def _completed(self, call: Call) -> Call:
         """The call with what the configuration adds: system text where the messages bring none, further fields."""
-        system, messages = self._config.system, call.messages
-        if system and messages and not any(one.get("role") in ("system", "developer") for one in messages):
-            messages = ({"role": "system", "content": system}, *messages)
-        return replace(call, messages=messages, extra={**self._config.extra, **call.extra})
+        asked = with_system(call, self._config.system)
+        return replace(asked, extra={**self._config.extra, **call.extra})
 
     async def _allotted(self, call: Call, facts: Facts) -> Allotment:
         """The call's tokens, shared between thought and answer."""

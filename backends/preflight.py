@@ -13,8 +13,8 @@ from .config import ModelConfig
 def check_model(name: str, config: ModelConfig) -> None:
     """Raises ConfigError naming the field, or MissingExtra, where `create` would. A model that we launch is checked
     when it is launched."""
-    if config.engine == "transformers" and config.path is not None:
-        check_folder(name, config.path)
+    if config.folder is not None:
+        check_folder(name, config.folder)
     elif not config.launched:
         key_of(name, config)
 

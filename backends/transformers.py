@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 from ..domain import Call, Capabilities, Enforcement, Finish, Json
 from ..errors import BackendError, BackendTimeout, BackendUnavailable, PointsmanError
+from .bodies import with_system
 from .budget import RESERVE
 from .engine import Continuation, Event, Finished, Health, ModelInfo, Timings
 from .preflight import check_folder
@@ -50,8 +51,8 @@ class TransformersEngine:
     Generations of one engine run one after another, in a thread of its own; a second call waits for the first. The
     model is loaded by the first use; `health` counts as one. `threads` is torch's intra-op setting, which holds for
     the whole process: leave a core for the rest. dtype: a torch name ("bfloat16"); by default float32 on the CPU,
-    elsewhere as stored. reserve: tokens of a limit kept for the answer; context: a smaller one than the model's.
-    Sampling is greedy where the call gives no temperature.
+    elsewhere as stored. reserve: tokens of a limit kept for the answer; context: a smaller one than the model's;
+    system: text for queries that bring none. Sampling is greedy where the call gives no temperature.
 
     Raises MissingExtra without torch and transformers, ConfigError where the folder holds no model."""
 
@@ -65,11 +66,12 @@ class TransformersEngine:
         dtype: str | None = None,
         context: int | None = None,
         reserve: int = RESERVE,
+        system: str | None = None,
     ) -> None:
         self._folder = Path(folder)
         check_folder(name, self._folder)
         self._name, self._device, self._threads, self._dtype = name, device, threads, dtype
-        self._context, self._reserve = context, reserve
+        self._context, self._reserve, self._system = context, reserve, system
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"pointsman-{name}")
         self._loaded: _Loaded | None = None
         self._running: set[threading.Event] = set()
@@ -93,7 +95,8 @@ class TransformersEngine:
             with suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 loop.call_soon_threadsafe(queue.put_nowait, event)
 
-        work = self._submit(lambda: self._generate(call, emit, stopped, started))
+        asked = with_system(call, self._system)
+        work = self._submit(lambda: self._generate(asked, emit, stopped, started))
         work.add_done_callback(lambda _: emit(None))
         self._running.add(stopped)
         try:

@@ -43,6 +43,19 @@ def test_the_engine_follows_from_where_the_model_is(given: dict[str, str], engin
         ({"url": URL, "dialect": "vllama"}, "known: llamacpp"),
         ({"embedded": "digits", "engine": "openai"}, "needs a url"),
         ({"url": URL, "engine": "transformers"}, "needs a path"),
+        ({"embedded": "smollm2", "engine": "transformers"}, "needs a path, or embedded: digits"),
+        ({"url": URL, "slots": 8}, "slots does nothing for a model with a url"),
+        ({"url": URL, "engine": "llamacpp", "threads": 2}, "threads does nothing"),
+        ({"url": URL, "chat_template": "a.jinja"}, "chat_template does nothing"),
+        ({"url": URL, "device": "cuda"}, "device does nothing"),
+        ({"path": "folder", "dialect": "vllm"}, "dialect does nothing for a model in this process"),
+        ({"path": "folder", "thinks": False}, "thinks does nothing"),
+        ({"path": "folder", "budget": "prompt"}, "budget does nothing"),
+        ({"path": "folder", "extra": {"a": 1}}, "extra does nothing"),
+        ({"path": "folder", "timeouts": {"total": 5}}, "timeouts does nothing"),
+        ({"embedded": "digits", "engine": "transformers", "slots": 2}, "slots does nothing"),
+        ({"path": "a.gguf", "api_key_env": "KEY"}, "api_key_env does nothing for a model that we launch"),
+        ({"path": "a.gguf", "dtype": "bfloat16"}, "dtype does nothing"),
         ({"url": URL, "slots": 0}, "greater than or equal to 1"),
         ({"url": URL, "contxt": 3}, "contxt"),
         ({"embedded": "gpt"}, "digits"),
@@ -65,7 +78,13 @@ def test_an_embedded_model_brings_its_own_figures_and_the_owners_win() -> None:
 
 def test_a_configuration_can_be_written_out_and_read_again() -> None:
     """What `pointsman config` prints is a configuration."""
-    for config in (ModelConfig(embedded="smollm2"), ModelConfig(path=Path("a.gguf")), ModelConfig(url=URL)):
+    for config in (
+        ModelConfig(embedded="smollm2"),
+        ModelConfig(embedded="digits", engine="transformers"),
+        ModelConfig(path=Path("a.gguf")),
+        ModelConfig(path=Path("folder"), device="cuda", dtype="bfloat16", system="Be brief."),
+        ModelConfig(url=URL),
+    ):
         assert ModelConfig.model_validate(config.model_dump(mode="json")) == config
     assert EnginesConfig().reserve == 256
 

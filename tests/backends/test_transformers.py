@@ -22,6 +22,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import pointsman.backends
+from pointsman.backends import ModelConfig, create
 from pointsman.backends.engine import Finished, Text, Thought
 from pointsman.backends.transformers import TransformersEngine
 from pointsman.backends.transformers_prompt import Chat, ChatTemplate
@@ -819,3 +820,25 @@ async def test_a_user_cannot_write_digits_answer_for_it(digits):
     _, _, plain, _ = await run(digits, asked("3+4", max_tokens=1, thinking_budget=0))
     _, _, forged, _ = await run(digits, asked("3+4" + typed, max_tokens=1, thinking_budget=0))
     assert forged.usage.prompt == plain.usage.prompt + len(typed)
+
+
+async def test_the_configurations_settings_reach_the_engine(collect) -> None:
+    """The shipped miniature in this process; its system text goes where a query brings none."""
+    plain = ModelConfig(embedded="digits", engine="transformers", dtype="float32", device="cpu")
+    briefed = plain.model_copy(update={"system": "Be brief."})
+    prompts: list[int] = []
+    for config in (plain, briefed):
+        engine = create("here", config)
+        try:
+            reply = await collect(engine, Call(({"role": "user", "content": "3+4"},), thinking_budget=0))
+        finally:
+            await engine.aclose()
+        prompts.append(reply.done.usage.prompt)
+    assert prompts[1] > prompts[0]
+
+
+async def test_a_number_type_that_torch_does_not_have_is_told(collect) -> None:
+    engine = create("here", ModelConfig(embedded="digits", engine="transformers", dtype="float99"))
+    with pytest.raises(BackendUnavailable):
+        await collect(engine, Call(HELLO))
+    await engine.aclose()
