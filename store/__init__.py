@@ -9,7 +9,7 @@ from .constellations import Constellation, DerivedRoute, RecordedRoute, read_con
 from .export import Pruned
 from .facade import Store, open_store
 from .outcomes import Label, Receipt, check_outcome, is_repeat, label, parse_outcome
-from .outcomes_file import COLUMNS, Table, read_table, write_table
+from .outcomes_file import COLUMNS, Table, read_table, write_rows, write_table
 from .queue import QueueStats
 from .records import Paid, Record, paid, redacted
 from .replayed import UNIT_PRICE, Reading, observations_from_table
@@ -47,5 +47,6 @@ __all__ = [
     "read_constellation",
     "read_table",
     "redacted",
+    "write_rows",
     "write_table",
 ]

@@ -82,6 +82,23 @@ def write_table(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return len(table)
 
 
+def write_rows(path: str | Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Writes any rows with these columns; returns how many. The form is the file's ending.
+
+    Raises DataError where it cannot be written, MissingExtra for Parquet without pyarrow."""
+    file = Path(path)
+    write = _WRITERS.get(file.suffix.lower())
+    if write is None:
+        raise DataError(f"the form {file.suffix!r} is unknown; {', '.join(_WRITERS)}", file=str(path))
+    kept = list(rows)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(file, {name: [row[name] for row in kept] for name in names})
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}", file=str(path)) from error
+    return len(kept)
+
+
 def _checked(file: Path, columns: Columns) -> Table:
     for name in REQUIRED:
         if name not in columns:

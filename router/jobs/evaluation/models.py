@@ -1,0 +1,69 @@
+"""The plain estimators of an evaluation: what the text alone tells of every route, and what the probes' answers tell.
+
+Both are one regression with a label for each fixed route. `text`: lexical features or the embedding, before anything is
+bought. `probes`: the answers of the constellation's probes (of the first route where there are none)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....classifiers.evidence import evidence_rows, layout_of
+from ....classifiers.smoothers import Predict, Smoother
+from ...ladder import Ladder
+from ..induction import Fixed, blocks_of, fixed_results, fixed_route
+from .recording import Recording
+
+Doubles: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteModel:
+    """Probabilities and costs of fixed routes. names: columns, in order. held_out_p, held_out_cost (n, names): for the
+    training questions by fits without their block; predict: rows -> (p, cost)."""
+
+    names: tuple[str, ...]
+    held_out_p: Doubles
+    held_out_cost: Doubles
+    _predict: Predict
+
+    def predict(self, x: Doubles) -> tuple[Doubles, Doubles]:
+        """(p, cost), each (len(x), names); p in [0, 1]."""
+        both = self._predict(x)
+        return np.clip(both[:, : len(self.names)], 0.0, 1.0), both[:, len(self.names) :]
+
+
+def fit_routes(train: Recording, x: Doubles, smoother: Smoother) -> RouteModel:
+    """A model of every fixed route from rows x (n, p) of the training questions."""
+    results = [fixed_results(train, fixed) for fixed in fixed_routes(train.ladder, train.names)]
+    labels = np.stack([right for right, _ in results], axis=1)
+    costs = np.stack([cost for _, cost in results], axis=1)
+    size = labels.shape[1]
+    smooth = smoother.fit(x, np.concatenate([labels, costs], axis=1), blocks_of(train.folds), size)
+    held_out = np.clip(smooth.held_out[:, :size], 0.0, 1.0)
+    return RouteModel(train.names, held_out, smooth.held_out[:, size:], smooth.predict)
+
+
+def fixed_routes(ladder: Ladder, names: Sequence[str]) -> list[Fixed]:
+    """The fixed routes of these names."""
+    return [fixed_route(ladder, name) for name in names]
+
+
+def text_rows(recording: Recording) -> Doubles:
+    """The lexical features, (n, f)."""
+    return recording.seen.features.astype(np.float64)
+
+
+def probe_tracks(recording: Recording) -> tuple[int, ...]:
+    """The tracks whose answers the score is made of: the probes, or the first route."""
+    return tuple(sorted(recording.probes)) or (0,)
+
+
+def probe_rows(recording: Recording, like: Recording) -> Doubles:
+    """Evidence of the probes' answers, (n, p); which signs count is fixed by the training questions `like`."""
+    done = probe_tracks(recording)
+    return evidence_rows(done, recording.seen, layout_of(like.seen), np.arange(len(recording)))

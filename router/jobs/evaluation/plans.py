@@ -1,0 +1,140 @@
+"""Which point of a policy's curve, or which plain rule, an objective asks for: chosen on the training questions alone.
+
+For `quality` the cheapest plan is taken that keeps the share of the best fixed route's correctness. What needs no
+learning (a fixed route or budget, the plain agreement rule) stands beside the ladder, so a ladder that does not pay is
+not the plan. Where the questions to come are of other benchmarks or topics, a plan must keep the share at one and a
+half standard errors below its mean (random effects of groups, losses weighing more by the caution). Where they are of
+the same kind, noise is no reason to pay more: a plan is refused only where it is half a standard error short, and among
+fixed routes as good as each other to that precision the cheaper one is the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....domain import Objective, ObjectiveKind
+from ..effects import pooled
+from ..induction import Fixed, fixed_results, fixed_route
+from .recording import Recording
+
+Doubles: TypeAlias = NDArray[np.float64]
+
+SHIFT_CAUTION = 0.2
+"""How much more a loss weighs than a gain where the questions to come are of other groups (induction.py)."""
+SHIFT_ERRORS, SAME_ERRORS = 1.5, -0.5
+"""Standard errors that a plan must stay clear of the wanted quality, under shift and without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """kind `ladder`: the policy at the price with this index; `fixed`: one route; `agreement`: the first probe's answer
+    where all probes agree, else this route."""
+
+    kind: Literal["ladder", "fixed", "agreement"]
+    index: int = 0
+    route: str = ""
+
+    def __str__(self) -> str:
+        return {"ladder": f"ladder at price {self.index}", "fixed": f"always {self.route}"}.get(
+            self.kind, f"the probes where they agree, else {self.route}"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A plan and what it came to on the training questions: right and cost, (n,) each."""
+
+    plan: Plan
+    correct: Doubles
+    cost: Doubles
+
+
+def shifts(recording: Recording) -> bool:
+    """Whether the questions to come are of other groups than those trained on."""
+    return recording.constellation.hold_out_by != "query"
+
+
+def best_fixed(train: Recording, *, shift: bool) -> Fixed:
+    """The fixed route to be measured by: the most often right, ties to the cheaper."""
+    ranked: list[tuple[Fixed, Doubles, float]] = []
+    for name in train.names:
+        fixed = fixed_route(train.ladder, name)
+        right, cost = fixed_results(train, fixed)
+        ranked.append((fixed, right, float(cost.mean())))
+    best = max(ranked, key=lambda entry: (entry[1].mean(), -entry[2]))
+    if shift:
+        return best[0]
+    for fixed, right, _ in sorted(ranked, key=lambda entry: entry[2]):
+        mean, error = pooled(right - best[1], train.folds)
+        if mean - SAME_ERRORS * error >= 0:
+            return fixed
+    return best[0]
+
+
+def agreeing(recording: Recording) -> NDArray[np.bool_]:
+    """Where all probes gave one answer that could be read, (n,)."""
+    codes = recording.seen.answers[:, list(recording.probes)]
+    return (codes == codes[:, :1]).all(axis=1) & (codes[:, 0] >= 0)
+
+
+def can_agree(recording: Recording) -> bool:
+    """Whether there are two probes or more whose answers can be compared."""
+    return len(recording.probes) > 1 and bool(recording.constellation.answers_comparable)
+
+
+def agreement_results(recording: Recording, fixed: Fixed) -> tuple[Doubles, Doubles]:
+    """(right, cost) of the plain agreement rule with this route behind it, (n,) each: the first probe's answer where
+    all probes agree, else the route's. A fallback that is a probe is paid once."""
+    right, cost = fixed_results(recording, fixed)
+    tops = [track.top for track in recording.ladder.tracks]
+    paid = np.sum([recording.cost_to(track, tops[track]) for track in recording.probes], axis=0)
+    if fixed.purchase.track in recording.probes:
+        cost = np.zeros_like(cost)
+    elif fixed.fallback in recording.probes:
+        cost = recording.cost_to(fixed.purchase.track, fixed.purchase.level)
+    same = agreeing(recording)
+    return np.where(same, recording.correct[:, recording.probes[0]], right), paid + np.where(same, 0.0, cost)
+
+
+def plain_candidates(train: Recording) -> list[Candidate]:
+    """The fixed routes, then the agreement rules."""
+    fixed = [fixed_route(train.ladder, name) for name in train.names]
+    found = [Candidate(Plan("fixed", route=f.name), *fixed_results(train, f)) for f in fixed]
+    if can_agree(train):
+        behind = [f for f in fixed if f.purchase.track not in train.probes]
+        found += [Candidate(Plan("agreement", route=f.name), *agreement_results(train, f)) for f in behind]
+    return found
+
+
+def choose(
+    train: Recording, reference: Fixed, ladder: Sequence[Candidate], prices: Sequence[float], objective: Objective
+) -> Plan:
+    """The plan for this objective. ladder: the policy at each price of an error, by held-out predictions."""
+    if objective.kind is ObjectiveKind.WILLINGNESS_TO_PAY:
+        distance = np.abs(np.log(np.array(prices) / max(objective.value, 1e-12)))
+        return ladder[int(distance.argmin())].plan
+    every = [*plain_candidates(train), *ladder]
+    if objective.kind is ObjectiveKind.MAX_COST:
+        able = [c for c in every if c.cost.mean() <= objective.value]
+        return max(
+            able or every, key=lambda c: (c.correct.mean(), -c.cost.mean()) if able else (0.0, -c.cost.mean())
+        ).plan
+    base = fixed_results(train, reference)[0]
+    allowed = (objective.value - 1) * base.mean()
+    kept = [c for c in every if _keeps(c, reference, base, allowed, train)]
+    return min(kept, key=lambda c: (c.cost.mean(), c.plan.kind == "ladder")).plan
+
+
+def _keeps(candidate: Candidate, reference: Fixed, base: Doubles, allowed: float, train: Recording) -> bool:
+    if candidate.plan == Plan("fixed", route=reference.name):
+        return True
+    shift = shifts(train)
+    difference = candidate.correct - base
+    caution = SHIFT_CAUTION if shift else 0.0
+    mean, error = pooled(difference - caution * np.abs(difference), train.folds)
+    return mean - (SHIFT_ERRORS if shift else SAME_ERRORS) * error >= allowed

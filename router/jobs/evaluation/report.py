@@ -1,0 +1,219 @@
+"""The figures of an evaluation, by the names under which they are written as JSON. Shares: 0.01 is one point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....classifiers import brier, ece
+from ....domain import Json
+from ..induction import Fixed, fixed_results, fixed_route
+from .contest import Entry, Rules
+from .plans import agreeing, can_agree
+from .playing import Played
+from .recording import Recording
+from .skill import LOSSES, AtLoss, Plain, apgr, at_losses, mixing
+from .verdict import verdict
+
+Doubles: TypeAlias = NDArray[np.float64]
+
+KEYS = tuple(f"{100 * loss:.1f}" for loss in LOSSES)
+
+
+def report(
+    recording: Recording,
+    entries: Mapping[str, Entry | None],
+    rules: Rules,
+    resamples: int,
+    seed: int,
+    removed: int,
+    gain: Doubles,
+) -> Json:
+    """Everything but the controls. gain (n,): right of the last route less of the first."""
+    fixed = [fixed_route(recording.ladder, name) for name in recording.names]
+    results = {f.name: fixed_results(recording, f) for f in fixed}
+    best = max(results, key=lambda name: (results[name][0].mean(), -results[name][1].mean()))
+    plain = plain_points(recording, best)
+    money = recording.constellation.cost == "tokens"
+    routes = {f.name: _route(recording, f, money) for f in fixed}
+    made: Json = {
+        "constellation": recording.constellation.source,
+        "price": recording.price,
+        "objective": {"kind": rules.objective.kind.value, "value": rules.objective.value},
+        "n_queries": len(recording),
+        "n_removed": removed,
+        "groups": sorted(set(recording.folds.tolist())),
+        "seed": seed,
+        "artifact": None,
+        "notes": list(recording.notes),
+        "routes": routes,
+        "best_fixed": {"name": best, **routes[best]},
+        "oracle": _oracle(recording, fixed, money),
+        "repeatable_oracle": _repeatable(recording),
+        "policies": {
+            name: None if entry is None else _policy(recording, entry, plain, gain, money, resamples, seed)
+            for name, entry in entries.items()
+        },
+        "controls": {"shuffled_labels": None, "random_features": None},
+    }
+    ours = entries["pointsman"]
+    assert ours is not None
+    made["calibration"] = _calibration(ours.chosen)
+    made["probes"] = _probes(recording, ours.chosen, money)
+    made["verdict"] = verdict(made, ours.plan)
+    return made
+
+
+def plain_points(recording: Recording, best: str) -> Plain:
+    """What needs no learning: the best fixed route, the others, the agreement rule (falling back to the last route and
+    to the best one, each paid whole), no answer."""
+    names = [best, *(name for name in recording.names if name != best)]
+    points = [fixed_results(recording, fixed_route(recording.ladder, name)) for name in names]
+    if can_agree(recording):
+        same = agreeing(recording)
+        probes = recording.constellation.probes
+        paid = np.sum([fixed_results(recording, fixed_route(recording.ladder, name))[1] for name in probes], axis=0)
+        first = fixed_results(recording, fixed_route(recording.ladder, probes[0]))[0]
+        for name in dict.fromkeys((recording.names[-1], best)):
+            right, cost = fixed_results(recording, fixed_route(recording.ladder, name))
+            behind = np.where(same, 0.0, 0.0 if name in probes else cost)
+            points.append((np.where(same, first, right), paid + behind))
+    points.append((np.zeros(len(recording)), np.zeros(len(recording))))
+    return Plain(np.stack([right for right, _ in points]), np.stack([cost for _, cost in points]))
+
+
+def _route(recording: Recording, fixed: Fixed, money: bool) -> Json:
+    right, cost = fixed_results(recording, fixed)
+    track, level = fixed.purchase.track, fixed.purchase.level
+    inputs, outputs = recording.input_tokens[:, track], recording.output_to(track, level)
+    if fixed.fallback is not None:
+        cut = recording.unfinished(track, level)
+        inputs = inputs + np.where(cut, recording.input_tokens[:, fixed.fallback], 0.0)
+        outputs = outputs + np.where(cut, recording.seen.tokens[:, fixed.fallback], 0.0)
+    return {
+        "accuracy": float(right.mean()),
+        "input_tokens": float(inputs.mean()) if money else None,
+        "output_tokens": float(outputs.mean()) if money else None,
+        "cost": float(cost.mean()) if money else None,
+    }
+
+
+def _oracle(recording: Recording, fixed: list[Fixed], money: bool) -> Json:
+    """The cheapest right answer of each question, in hindsight; the cheapest of all where none is right."""
+    results = [fixed_results(recording, f) for f in fixed]
+    right, cost = (np.stack([part[i] for part in results], axis=1) for i in (0, 1))
+    best = np.lexsort((cost, -right), axis=1)[:, 0]
+    at = np.arange(len(recording)), best
+    return {"accuracy": float(right[at].mean()), "cost": float(cost[at].mean()) if money else None}
+
+
+def _repeatable(recording: Recording) -> Json | None:
+    """The oracle that chooses each question's route on one sample and is scored on the others: what of the oracle is
+    not luck. None without several samples."""
+    samples = recording.samples
+    if samples.shape[0] < 2:
+        return None
+    known = ~np.isnan(samples).any(axis=(0, 2))
+    accuracy: list[float] = []
+    for chosen_on in range(samples.shape[0]):
+        others = np.delete(samples, chosen_on, axis=0)[:, known].mean(axis=0)
+        best = samples[chosen_on, known].argmax(axis=1)
+        accuracy.append(float(others[np.arange(len(best)), best].mean()))
+    return {"accuracy": float(np.mean(accuracy)), "n": int(known.sum())}
+
+
+def _policy(
+    recording: Recording, entry: Entry, plain: Plain, gain: Doubles, money: bool, resamples: int, seed: int
+) -> Json:
+    points = _points(entry)
+    losses = at_losses(points[0].T, points[1].T, plain, resamples, seed) if money else None
+    curve = entry.curve
+    return {
+        "apgr": apgr(entry.score, recording.strata, gain),
+        "curve": [] if curve is None else [_point(recording, curve, k, money) for k in range(curve.path.shape[1])],
+        "at_loss": {key: None if losses is None else _loss(losses[i]) for i, key in enumerate(KEYS)},
+        "skill_mean": None if losses is None else float(np.mean([x.skill for x in losses[:2]])),
+        "chosen": _chosen(recording, entry, plain, money, resamples, seed),
+        "plan": entry.plan,
+    }
+
+
+def _points(entry: Entry) -> tuple[Doubles, Doubles]:
+    """(right, cost), (n, points), the chosen point last."""
+    parts = [entry.chosen] if entry.curve is None else [entry.curve, entry.chosen]
+    return np.concatenate([p.correct for p in parts], axis=1), np.concatenate([p.cost for p in parts], axis=1)
+
+
+def _loss(at: AtLoss) -> Json:
+    return {"saved": at.saved, "mixing": at.mixing, "skill": at.skill, "ci95": at.ci95}
+
+
+def _point(recording: Recording, played: Played, k: int, money: bool) -> Json:
+    last = recording.names[-1]
+    dear = np.array([last in path.bought for path in played.paths])
+    return {
+        "accuracy": float(played.correct[:, k].mean()),
+        "cost": float(played.cost[:, k].mean()) if money else None,
+        "output_tokens": float(played.output_tokens[:, k].mean()) if money else None,
+        "dear_share": float(dear[played.path[:, k]].mean()),
+    }
+
+
+def _chosen(recording: Recording, entry: Entry, plain: Plain, money: bool, resamples: int, seed: int) -> Json:
+    chosen = entry.chosen
+    right, cost = chosen.correct[:, 0], chosen.cost[:, 0]
+    difference = right - plain.correct[0]
+    last = fixed_results(recording, fixed_route(recording.ladder, recording.names[-1]))[1]
+    saved = float(1 - cost.mean() / plain.cost[0].mean()) if money else None
+    skill = None if saved is None else saved - mixing(plain, plain.accuracy + float(difference.mean()))
+    return {
+        **_point(recording, chosen, 0, money),
+        "accuracy_delta": float(difference.mean()),
+        "ci95": _interval(difference, resamples, seed),
+        "saved": saved,
+        "skill": skill,
+        "saved_against_last": float(1 - cost.mean() / last.mean()) if money else None,
+        "promised_loss": float((chosen.p_reference - chosen.p_correct).mean()),
+    }
+
+
+def _interval(values: Doubles, resamples: int, seed: int) -> tuple[float, float] | None:
+    """Percentile bootstrap over questions."""
+    if not resamples:
+        return None
+    n, rng = len(values), np.random.default_rng(seed)
+    means = rng.multinomial(n, np.full(n, 1 / n), size=resamples) @ values / n
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _calibration(chosen: Played) -> Json:
+    """By what had been bought when the answer was given: how far probabilities lie from what came."""
+    found: Json = {}
+    for code, path in enumerate(chosen.paths):
+        at = chosen.path[:, 0] == code
+        if at.sum() < 20:
+            continue
+        p, right = chosen.p_correct[at, 0], chosen.correct[at, 0]
+        found[" > ".join(path.bought) + f" = {path.answered_by}"] = {
+            "ece": ece(p, right),
+            "brier": brier(p, right),
+            "n": int(at.sum()),
+        }
+    return found
+
+
+def _probes(recording: Recording, chosen: Played, money: bool) -> Json:
+    """How often each probe was bought at the chosen point, and what it cost on average over all questions."""
+    found: Json = {}
+    for name in recording.constellation.probes:
+        bought = np.array([name in path.bought for path in chosen.paths])[chosen.path[:, 0]]
+        cost = fixed_results(recording, fixed_route(recording.ladder, name))[1]
+        found[name] = {
+            "bought_share": float(bought.mean()),
+            "cost": float(np.where(bought, cost, 0.0).mean()) if money else None,
+        }
+    return found

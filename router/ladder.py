@@ -1,0 +1,133 @@
+"""A ladder: what can be bought for a query, step by step, and the states that this leads through.
+
+A *track* is one route's thought: it can be bought up to each of its budgets, and whole. A *state* is a tuple with a
+level for each track: 0 nothing bought, then the budgets, then the whole answer (`top`). A thought that ended within the
+budget bought is whole. From a state one may answer with any whole answer, or buy a later step of any track; a thought
+bought before is continued, not restarted, so that only the difference is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias
+
+from ..errors import BadRequest
+
+State: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One route's answer and, where its thought may be cut, the budgets (tokens, ascending), each with its own route's
+    name, and the track that answers instead of a cut thought (by its place, None: no budgets)."""
+
+    route: str
+    budgets: tuple[int, ...] = ()
+    cuts: tuple[str, ...] = ()
+    fallback: int | None = None
+
+    @property
+    def top(self) -> int:
+        """The level of the whole answer."""
+        return len(self.budgets) + 1
+
+    def name(self, level: int) -> str:
+        """The route that stands for this level."""
+        return self.route if level == self.top else self.cuts[level - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Give the caller this track's answer, which is whole."""
+
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """Buy this track up to this level."""
+
+    track: int
+    level: int
+
+
+Action: TypeAlias = Answer | Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order)."""
+
+    tracks: tuple[Track, ...]
+    ordered: bool = False
+
+    @property
+    def root(self) -> State:
+        """Nothing bought."""
+        return (0,) * len(self.tracks)
+
+    def states(self) -> list[State]:
+        """Every state, those with most bought first: what an action leads to always stands before it."""
+        levels = product(*(range(track.top + 1) for track in self.tracks))
+        return sorted(levels, key=lambda state: (-sum(state), state))
+
+    def done(self, state: State) -> tuple[int, ...]:
+        """The tracks whose answer is whole."""
+        return tuple(i for i, track in enumerate(self.tracks) if state[i] == track.top)
+
+    def open(self, state: State) -> tuple[int, ...]:
+        """The tracks whose thought was bought in part and has not ended."""
+        return tuple(i for i, track in enumerate(self.tracks) if 0 < state[i] < track.top)
+
+    def actions(self, state: State) -> tuple[Action, ...]:
+        """Answers first, then purchases, in the tracks' order."""
+        first = max((i for i, level in enumerate(state) if level), default=0) if self.ordered else 0
+        answers = [Answer(i) for i in self.done(state)]
+        purchases = [
+            Purchase(i, level)
+            for i, track in enumerate(self.tracks)
+            if i >= first or self._is_fallback(i, state)
+            for level in range(state[i] + 1, track.top + 1)
+        ]
+        return (*answers, *purchases)
+
+    def after(self, state: State, bought: Purchase, *, ended: bool) -> State:
+        """The state that a purchase leads to; ended: whether the thought ended within the level bought."""
+        level = self.tracks[bought.track].top if ended else bought.level
+        return (*state[: bought.track], level, *state[bought.track + 1 :])
+
+    def towards(self, name: str) -> Purchase:
+        """What to buy for the route of this name. Raises BadRequest for an unknown one."""
+        for i, track in enumerate(self.tracks):
+            for level in range(1, track.top + 1):
+                if track.name(level) == name:
+                    return Purchase(i, level)
+        raise BadRequest(f"The ladder has no route {name!r}; it has {', '.join(self.names())}.", field="ladder")
+
+    def names(self) -> list[str]:
+        """Every route that the ladder can buy."""
+        return [track.name(level) for track in self.tracks for level in range(1, track.top + 1)]
+
+    def _is_fallback(self, track: int, state: State) -> bool:
+        """Whether a cut thought that is open waits for this track's answer."""
+        return any(self.tracks[i].fallback == track for i in self.open(state))
+
+
+def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
+    """The ladder of the tracks whose routes are named, bought in this order. Raises BadRequest for unknown names, or
+    where a fallback of a budget is left out."""
+    whole = Ladder(tuple(tracks))
+    places = list(dict.fromkeys(whole.towards(name).track for name in order))
+    named = set(order)
+    kept: list[Track] = []
+    for place in places:
+        track = tracks[place]
+        cuts = [(b, c) for b, c in zip(track.budgets, track.cuts, strict=True) if c in named]
+        if cuts and track.fallback not in places:
+            missing = tracks[track.fallback].route if track.fallback is not None else "?"
+            raise BadRequest(f"The budgets of {track.route!r} fall back to {missing!r}: name it too.", field="ladder")
+        fallback = places.index(track.fallback) if cuts and track.fallback is not None else None
+        kept.append(Track(track.route, tuple(b for b, _ in cuts), tuple(c for _, c in cuts), fallback))
+    return Ladder(tuple(kept), ordered=True)
