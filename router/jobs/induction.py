@@ -71,12 +71,13 @@ class Results:
 class Node:
     """A state: its actions, the one that the best fixed route would take (by its place), and the fitted predictions,
     None where too few questions were there. Columns of a prediction: a probability for each whole answer, that of the
-    best fixed route, then the gain of each action at each price (actions x K)."""
+    best fixed route (their means are `usual`), then the gain of each action at each price (actions x K)."""
 
     actions: tuple[Action, ...]
     default: int
     done: tuple[int, ...]
     predict: Predict | None
+    usual: Doubles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +91,11 @@ class LadderPolicy:
     held_out: Results
 
     def predict(self, state: State, recording: Recording, rows: Integers) -> Doubles:
-        """Predictions for these questions in this state; zeros where nothing was fitted (the default is taken)."""
+        """Predictions for these questions in this state; where nothing was fitted, no gains (the default is taken)."""
         node = self.nodes[state]
         if node.predict is None:
-            return np.zeros((len(rows), len(node.done) + 1 + len(node.actions) * len(self.terms.prices)))
+            none = np.zeros(len(node.actions) * len(self.terms.prices))
+            return np.repeat(np.concatenate([node.usual, none])[None], len(rows), axis=0)
         return node.predict(evidence_rows(node.done, recording.seen, self.layout, rows))
 
     def choose(self, state: State, predicted: Doubles) -> Integers:
@@ -168,18 +170,20 @@ class _Induction:
             actions = (*actions, default)
         place = actions.index(default)
         rows = self._reaching(state)
-        node = Node(actions, place, done, None)
         came = [self._came_to(state, action, rows) for action in actions]
         chosen = np.full((len(rows), len(self._prices)), place)
-        labels = np.stack([*(self._data.correct[rows, t] for t in done), self._reference[rows]], axis=1)
-        held_out = np.repeat(labels.mean(axis=0, keepdims=True), len(rows), axis=0) if len(rows) else labels
+        every = np.stack([*(self._data.correct[:, t] for t in done), self._reference], axis=1)
+        labels = every[rows]
+        usual = (labels if len(rows) else every).mean(axis=0)
+        held_out = np.repeat(usual[None], len(rows), axis=0)
+        node = Node(actions, place, done, None, usual)
         if len(rows) >= MIN_ROWS:
             gains = np.stack([self._gain(rows, right, cost) for right, cost in came], axis=1)
             gains = (gains - gains[:, place : place + 1]).reshape(len(rows), -1)
             x = evidence_rows(done, self._data.seen, self._layout, rows)
             targets = np.concatenate([labels, gains], axis=1)
             smooth = self._terms.smoother.fit(x, targets, self._blocks[rows], labels.shape[1])
-            node = Node(actions, place, done, smooth.predict)
+            node = Node(actions, place, done, smooth.predict, usual)
             chosen = best_action(smooth.held_out[:, labels.shape[1] :], len(actions), place)
             held_out = smooth.held_out[:, : labels.shape[1]]
         self._nodes[state] = node

@@ -19,7 +19,18 @@ from ....domain import Objective
 from ...ladder import Ladder, cheapest_first
 from ..induction import Fixed, LadderPolicy, Terms, fixed_results, fixed_route, induce
 from .models import RouteModel, fit_routes, probe_rows, text_rows
-from .plans import SHIFT_CAUTION, Candidate, Plan, agreeing, agreement_results, best_fixed, can_agree, choose, shifts
+from .plans import (
+    SHIFT_CAUTION,
+    Candidate,
+    Plan,
+    agreeing,
+    agreement_results,
+    agreement_tokens,
+    best_fixed,
+    can_agree,
+    choose,
+    shifts,
+)
 from .playing import Path, Played, beside, mixed, play, play_fixed
 from .recording import Recording
 
@@ -99,7 +110,8 @@ class _Fold:
             Candidate(Plan("ladder", index=k), *_doubles(policy.held_out.correct[:, k], policy.held_out.cost[:, k]))
             for k in range(len(self._prices))
         ]
-        plan = choose(self._train, self._reference, candidates, self._prices, self._rules.objective)
+        probing = set(self._train.constellation.probes) <= set(ladder.names())
+        plan = self._choose(candidates, probing=probing)
         played = play(policy, test)
         chosen = self._carry_out(plan, played, policy)
         return Entry(beside([played, self._always(self._reference)]), chosen, self._p_seen[:, 0], str(plan))
@@ -119,7 +131,7 @@ class _Fold:
             at = np.arange(len(own)), own
             candidates.append(Candidate(Plan("ladder", index=k), right[at], paid[at]))
             parts.append(mixed(every, (price * p - cost).argmax(axis=1)))
-        plan = choose(self._train, self._reference, candidates, self._prices, self._rules.objective)
+        plan = self._choose(candidates, probing=False)
         curve = beside([*parts, self._always(self._reference)])
         if plan.kind == "ladder":
             own = (self._prices[plan.index] * model.held_out_p - model.held_out_cost).argmax(axis=1)
@@ -135,6 +147,10 @@ class _Fold:
         rules = [self._agree(self._reference), self._agree(last)]
         same = agreeing(self._test).astype(np.float64)
         return Entry(beside(rules), rules[0], same, str(Plan("agreement", route=self._reference.name)))
+
+    def _choose(self, candidates: list[Candidate], *, probing: bool) -> Plan:
+        objective = self._rules.objective
+        return choose(self._train, self._reference, candidates, self._prices, objective, probing=probing)
 
     def _carry_out(self, plan: Plan, played: Played, policy: LadderPolicy | None) -> Played:
         if plan.kind == "fixed":
@@ -167,16 +183,13 @@ class _Fold:
         names = [test.ladder.tracks[track].route for track in probes]
         bought = tuple(dict.fromkeys([*names, behind.name]))
         paths = (Path(tuple(names), names[0]), Path(bought, behind.name))
-        always = play_fixed(test, behind, self._p_text[:, 0], self._p_text[:, 0])
-        inputs, outputs = (
-            np.sum([part[:, track] for track in probes], axis=0) for part in (test.input_tokens, test.seen.tokens)
-        )
+        inputs, outputs = agreement_tokens(test, behind)
         p = np.where(same, self._p_seen[:, 0], self._p_seen[:, self._train.names.index(behind.name)])
         columns = (
             right,
             cost,
-            inputs + np.where(same, 0.0, always.input_tokens[:, 0]),
-            outputs + np.where(same, 0.0, always.output_tokens[:, 0]),
+            inputs,
+            outputs,
             p,
             self._p_seen[:, self._column],
         )

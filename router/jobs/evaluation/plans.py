@@ -90,35 +90,58 @@ def can_agree(recording: Recording) -> bool:
 def agreement_results(recording: Recording, fixed: Fixed) -> tuple[Doubles, Doubles]:
     """(right, cost) of the plain agreement rule with this route behind it, (n,) each: the first probe's answer where
     all probes agree, else the route's. A fallback that is a probe is paid once."""
-    right, cost = fixed_results(recording, fixed)
-    tops = [track.top for track in recording.ladder.tracks]
-    paid = np.sum([recording.cost_to(track, tops[track]) for track in recording.probes], axis=0)
-    if fixed.purchase.track in recording.probes:
-        cost = np.zeros_like(cost)
-    elif fixed.fallback in recording.probes:
-        cost = recording.cost_to(fixed.purchase.track, fixed.purchase.level)
-    same = agreeing(recording)
-    return np.where(same, recording.correct[:, recording.probes[0]], right), paid + np.where(same, 0.0, cost)
+    right, _ = fixed_results(recording, fixed)
+    costs = [
+        np.where(at, recording.cost_to(track, level), 0.0) for track, level, at in _agreement_buys(recording, fixed)
+    ]
+    return np.where(agreeing(recording), recording.correct[:, recording.probes[0]], right), np.sum(costs, axis=0)
 
 
-def plain_candidates(train: Recording) -> list[Candidate]:
-    """The fixed routes, then the agreement rules."""
+def agreement_tokens(recording: Recording, fixed: Fixed) -> tuple[Doubles, Doubles]:
+    """(input, output) tokens of the same, (n,) each."""
+    buys = _agreement_buys(recording, fixed)
+    inputs = [np.where(at, recording.input_tokens[:, track], 0.0) for track, _, at in buys]
+    outputs = [np.where(at, recording.output_to(track, level), 0.0) for track, level, at in buys]
+    return np.sum(inputs, axis=0), np.sum(outputs, axis=0)
+
+
+def _agreement_buys(recording: Recording, fixed: Fixed) -> list[tuple[int, int, NDArray[np.bool_]]]:
+    """(track, level, where it is bought): all probes, and what of the route behind them is not among them."""
+    tops, differ = [track.top for track in recording.ladder.tracks], ~agreeing(recording)
+    track, level = fixed.purchase.track, fixed.purchase.level
+    behind = [(track, level, differ)]
+    if fixed.fallback is not None:
+        behind.append((fixed.fallback, tops[fixed.fallback], differ & recording.unfinished(track, level)))
+    always = np.ones(len(recording), dtype=bool)
+    probes = [(probe, tops[probe], always) for probe in recording.probes]
+    return [*probes, *(entry for entry in behind if entry[0] not in recording.probes)]
+
+
+def plain_candidates(train: Recording, *, probing: bool = True) -> list[Candidate]:
+    """The fixed routes, then (where probes may be bought) the agreement rules."""
     fixed = [fixed_route(train.ladder, name) for name in train.names]
     found = [Candidate(Plan("fixed", route=f.name), *fixed_results(train, f)) for f in fixed]
-    if can_agree(train):
+    if probing and can_agree(train):
         behind = [f for f in fixed if f.purchase.track not in train.probes]
         found += [Candidate(Plan("agreement", route=f.name), *agreement_results(train, f)) for f in behind]
     return found
 
 
 def choose(
-    train: Recording, reference: Fixed, ladder: Sequence[Candidate], prices: Sequence[float], objective: Objective
+    train: Recording,
+    reference: Fixed,
+    ladder: Sequence[Candidate],
+    prices: Sequence[float],
+    objective: Objective,
+    *,
+    probing: bool = True,
 ) -> Plan:
-    """The plan for this objective. ladder: the policy at each price of an error, by held-out predictions."""
+    """The plan for this objective. ladder: the policy at each price of an error, by held-out predictions; probing:
+    whether the probes may be bought."""
     if objective.kind is ObjectiveKind.WILLINGNESS_TO_PAY:
         distance = np.abs(np.log(np.array(prices) / max(objective.value, 1e-12)))
         return ladder[int(distance.argmin())].plan
-    every = [*plain_candidates(train), *ladder]
+    every = [*plain_candidates(train, probing=probing), *ladder]
     if objective.kind is ObjectiveKind.MAX_COST:
         able = [c for c in every if c.cost.mean() <= objective.value]
         return max(
