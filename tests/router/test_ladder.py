@@ -1,0 +1,95 @@
+"""Ladders: states, what may be bought in them, and where it leads."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.errors import BadRequest
+from pointsman.router.ladder import Answer, Ladder, Purchase, Track, cheapest_first
+
+SMALL, SECOND = Track("small"), Track("second")
+FULL = Track("full", (100, 300), ("b100", "b300"), 0)
+THREE = (SMALL, SECOND, FULL)
+
+
+@st.composite
+def ladders(draw: st.DrawFn) -> Ladder:
+    """One to four tracks with up to two budgets each; a cut thought falls back to another track."""
+    size = draw(st.integers(1, 4))
+    tracks = []
+    for i in range(size):
+        budgets = tuple(100 * (k + 1) for k in range(draw(st.integers(0, 2)))) if size > 1 else ()
+        others = [j for j in range(size) if j != i]
+        fallback = draw(st.sampled_from(others)) if budgets else None
+        tracks.append(Track(f"r{i}", budgets, tuple(f"r{i}b{b}" for b in budgets), fallback))
+    return Ladder(tuple(tracks), ordered=draw(st.booleans()))
+
+
+@given(ladders())
+def test_every_action_leads_to_a_state_listed_before_its_own(ladder: Ladder) -> None:
+    states = ladder.states()
+    place = {state: i for i, state in enumerate(states)}
+    assert len(place) == len(states)
+    assert states[-1] == ladder.root
+    for state in states:
+        for action in ladder.actions(state):
+            if isinstance(action, Purchase):
+                assert action.level > state[action.track]
+                for ended in (True, False):
+                    assert place[ladder.after(state, action, ended=ended)] < place[state]
+
+
+@given(ladders())
+def test_a_thought_that_ended_is_whole_and_one_that_did_not_is_open(ladder: Ladder) -> None:
+    for state in ladder.states():
+        assert not set(ladder.done(state)) & set(ladder.open(state))
+        assert {a.track for a in ladder.actions(state) if isinstance(a, Answer)} == set(ladder.done(state))
+        for action in ladder.actions(state):
+            if isinstance(action, Purchase):
+                whole = ladder.after(state, action, ended=True)
+                going = ladder.after(state, action, ended=False)
+                assert action.track in ladder.done(whole)
+                assert (action.track in ladder.open(going)) == (action.level < ladder.tracks[action.track].top)
+                others = [i for i in range(len(state)) if i != action.track]
+                assert all(whole[i] == going[i] == state[i] for i in others)
+
+
+@given(ladders())
+def test_names_lead_to_what_they_stand_for(ladder: Ladder) -> None:
+    for name in ladder.names():
+        bought = ladder.towards(name)
+        assert ladder.tracks[bought.track].name(bought.level) == name
+
+
+def test_an_ordered_ladder_buys_only_later_routes() -> None:
+    ladder = Ladder(THREE, ordered=True)
+    assert set(ladder.actions((0, 1, 0))) == {Answer(1), Purchase(2, 1), Purchase(2, 2), Purchase(2, 3)}
+    assert set(ladder.actions((1, 0, 0))) - {Answer(0)} == {Purchase(1, 1), *(Purchase(2, k) for k in (1, 2, 3))}
+
+
+def test_the_fallback_of_an_open_thought_may_always_be_bought() -> None:
+    """A cut thought is no answer: what stands in for it is earlier in the order and still open to be bought."""
+    ladder = Ladder(THREE, ordered=True)
+    assert set(ladder.actions((0, 0, 1))) == {Purchase(0, 1), Purchase(2, 2), Purchase(2, 3)}
+    assert ladder.actions((0, 0, 3)) == (Answer(2),)
+
+
+def test_without_order_everything_not_bought_may_be() -> None:
+    assert set(Ladder(THREE).actions((0, 1, 0))) == {Answer(1), Purchase(0, 1), *(Purchase(2, k) for k in (1, 2, 3))}
+
+
+def test_routes_by_name_are_bought_in_their_order_with_the_cuts_that_are_named() -> None:
+    ladder = cheapest_first(THREE, ["second", "small", "b300", "full"])
+    assert ladder.names() == ["second", "small", "b300", "full"]
+    assert ladder.ordered
+    assert ladder.tracks[2] == Track("full", (300,), ("b300",), 1)
+    assert cheapest_first(THREE, ["small", "full"]).tracks == (SMALL, Track("full"))
+
+
+@pytest.mark.parametrize(("order", "says"), [(["none-such"], "none-such"), (["second", "b100"], "'small'")])
+def test_a_ladder_that_cannot_be_is_refused(order: list[str], says: str) -> None:
+    with pytest.raises(BadRequest, match=says) as caught:
+        cheapest_first(THREE, order)
+    assert caught.value.field == "ladder"
