@@ -5,7 +5,7 @@ observations through a `Constellation`."""
 
 from .artifacts import Action, ArtifactRow, Promotion
 from .config import StoreConfig
-from .constellations import Constellation, DerivedRoute, RecordedRoute, read_constellation
+from .constellations import Constellation, DerivedRoute, RecordedRoute, read_constellation, write_constellation
 from .export import Pruned
 from .facade import Store, open_store
 from .outcomes import Label, Receipt, check_outcome, is_repeat, label, parse_outcome
@@ -47,6 +47,7 @@ __all__ = [
     "read_constellation",
     "read_table",
     "redacted",
+    "write_constellation",
     "write_rows",
     "write_table",
 ]

@@ -20,6 +20,7 @@ from ..errors import DataError
 HoldOut: TypeAlias = Literal["benchmark", "group", "query"]
 Cost: TypeAlias = Literal["tokens", "calls"]
 
+_PRICED = ("input", "cached_input", "output")
 _KEYS = {"file", "where", "hold_out_by", "cost", "samples", "answers_comparable", "probes", "routes"}
 
 
@@ -83,6 +84,37 @@ def read_constellation(reference: str) -> Constellation:
         wanted = "say which, as FILE:NAME" if name is None else f"there is no constellation {name!r}"
         raise DataError(f"{wanted}; there are {', '.join(every)}", file=str(path))
     return _Reader(path, name, every[name]).read()
+
+
+def write_constellation(path: Path, constellation: Constellation) -> None:
+    """Writes a file with this one constellation, under the name that its source says; its table is named beside it.
+
+    `where` and prices stand as they are. Raises DataError where the file cannot be written."""
+    routes: dict[str, Any] = {}
+    for route in constellation.routes:
+        if isinstance(route, DerivedRoute):
+            routes[route.name] = {"of": route.of, "budget": route.budget, "fallback": route.fallback}
+        else:
+            price = route.price and {kind: getattr(route.price, kind) for kind in _PRICED}
+            routes[route.name] = {"model": route.model, "mode": route.mode, **({"price": price} if price else {})}
+    file = constellation.file
+    content: dict[str, Any] = {
+        **({} if file is None else {"file": file.name if file.parent == path.parent else str(file.absolute())}),
+        **(
+            {"where": {key: list(values) for key, values in constellation.where.items()}} if constellation.where else {}
+        ),
+        "hold_out_by": constellation.hold_out_by,
+        "cost": constellation.cost,
+        "samples": constellation.samples,
+        "answers_comparable": constellation.answers_comparable,
+        "probes": list(constellation.probes),
+        "routes": routes,
+    }
+    name = constellation.source.rpartition(":")[2]
+    try:
+        path.write_text(yaml.safe_dump({name: content}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}", file=str(path)) from error
 
 
 def _split(reference: str) -> tuple[Path, str | None]:
@@ -155,7 +187,7 @@ class _Reader:
 
     def _price(self, value: Any, place: str) -> Price:
         given = self._mapping(value, place)
-        self._only(given, {"input", "cached_input", "output"}, place)
+        self._only(given, set(_PRICED), place)
         numbers = {key: self._amount(amount, f"{place}.{key}") for key, amount in given.items()}
         if "input" not in numbers or "output" not in numbers:
             self._fail(place, "needs input and output")

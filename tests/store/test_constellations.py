@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 
 from pointsman.domain import Price
 from pointsman.errors import DataError
-from pointsman.store import DerivedRoute, RecordedRoute, read_constellation
+from pointsman.store import DerivedRoute, RecordedRoute, read_constellation, write_constellation
 
 RECORDED = os.environ.get("POINTSMAN_OUTCOMES")
 
@@ -54,6 +55,21 @@ def test_everything_that_can_be_said_is_read(file: Path) -> None:
     assert read.where == {"benchmark": ("a", "b"), "group": ("easy",)}
     assert (read.hold_out_by, read.cost, read.samples) == ("group", "tokens", 3)
     assert (read.answers_comparable, read.probes, read.source) == ("free_text", ("small",), f"{file}:sums")
+
+
+@pytest.mark.parametrize("name", ["sums", "bare"])
+def test_what_is_written_reads_back_the_same(file: Path, name: str) -> None:
+    """Beside its table, and elsewhere."""
+    read = read_constellation(f"{file}:{name}")
+    (file.parent / "deep").mkdir()
+    for place in (file.parent / "again.yaml", file.parent / "deep" / "again.yaml"):
+        write_constellation(place, read)
+        assert read_constellation(str(place)) == replace(read, source=f"{place}:{name}")
+
+
+def test_a_constellation_that_cannot_be_written_is_said(file: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written: No such file"):
+        write_constellation(file.parent / "none" / "c.yaml", read_constellation(f"{file}:sums"))
 
 
 def test_what_is_not_said_has_its_default(file: Path) -> None:

@@ -1,0 +1,103 @@
+"""Checks in a process of their own, so that one that takes for ever (an expression that backtracks without end, a power
+tower that is multiplied out) is stopped, and counts as wrong. `python -m pointsman.router.jobs.bounded` is that
+process: it reads lines of JSON and answers each with a line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from .checks import BOUNDED, Checked, Kind, check
+
+CHECK_S = 5.0
+"""How long one check may take, in seconds..."""
+START_S = 60.0
+"""...and the first one of a process, which has to be started and to load what it needs."""
+_LINE = 16 * 1024 * 1024
+
+
+class Checker:
+    """Checks answers, one at a time where they need to be bounded. Use it as an asynchronous context manager."""
+
+    def __init__(self, seconds: float = CHECK_S) -> None:
+        self._seconds = seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Checker:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def check(self, kind: Kind, wanted: Any, text: str | None, tolerance: float | None = None) -> Checked:
+        """Whether an answer is right; one whose check took too long or broke down is wrong."""
+        if kind not in BOUNDED or text is None:
+            return check(kind, wanted, text, tolerance)
+        asked = json.dumps([kind, wanted, text]).encode() + b"\n"
+        async with self._turn:
+            try:
+                said = await self._ask(asked)
+            except BaseException:  # cancelled in between: the process's next line would answer this question
+                await self._stop()
+                raise
+        return Checked(*said) if said is not None else Checked(0.0, None)
+
+    async def _ask(self, asked: bytes) -> tuple[float, str | None] | None:
+        limit = self._seconds
+        if self._process is None:
+            limit = START_S
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", __name__),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                limit=_LINE,
+                start_new_session=True,  # a Ctrl-C at the terminal is ours to tell
+            )
+            await self._line(self._process, json.dumps(["exact", "", ""]).encode() + b"\n", limit)
+        line = await self._line(self._process, asked, limit)
+        if line is None:
+            await self._stop()
+        said = json.loads(line) if line else None
+        return None if said is None else (float(said[0]), said[1])
+
+    async def _line(self, process: asyncio.subprocess.Process, asked: bytes, limit: float) -> bytes | None:
+        """The process's line to this one; None where it took too long or the process ended."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(limit):
+                process.stdin.write(asked)
+                await process.stdin.drain()
+                return await process.stdout.readline() or None
+        except (TimeoutError, ConnectionError):
+            return None
+
+    async def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()  # to the end of its pipes, which are closed then
+
+
+def main() -> None:
+    """Answer every line with a line: [correct, answer], or null where the check broke down."""
+    for line in sys.stdin:
+        kind, wanted, text = json.loads(line)
+        try:
+            found = check(kind, wanted, text)
+        except Exception:  # noqa: BLE001 - foreign code on foreign text may raise anything; the answer is not right
+            said = None
+        else:
+            said = [found.correct, found.answer]
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Which routes a calibration runs, and how: each configured one as it stands, several samples where it draws its tokens
+at random, and, for a model that thinks and has no route without thought, that too: a cut thought falls back on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...backends import Mode, ModelConfig
+from ...backends import mode as catalogued
+from ...domain import Route, Wish
+from ...errors import BadRequest
+from ..build import dearness
+from ..router import Router
+from ..wishes import candidates
+
+SHORT_THOUGHT, SHORT_ANSWER = 256, 10
+"""Most tokens of an embedded model's answer with and without thought, where nobody says: digits thinks in under 130,
+and SmolLM2's longer answers are not worth waiting for. Other models have the limit of their engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A route as a calibration runs it. mode: as the table of outcomes names it; max_tokens: None for no limit of ours;
+    configured: whether the owner's configuration has it."""
+
+    route: Route
+    wish: Wish
+    samples: int
+    max_tokens: int | None
+    configured: bool = True
+
+    @property
+    def name(self) -> str:
+        """The route's name."""
+        return self.route.name
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it may think."""
+        return self.route.thinking_budget != 0
+
+    @property
+    def mode(self) -> str:
+        """The mode, with the budget where there is one: a table tells routes of one model apart by it."""
+        return f"{self.route.mode}({self.route.thinking_budget})" if self.route.thinking_budget else self.route.mode
+
+
+def contenders(
+    router: Router, names: Sequence[str] | None = None, *, samples: int = 2, max_tokens: int | None = None
+) -> tuple[Contender, ...]:
+    """The named routes (None: all), cheapest first, and what a cut thought falls back on. The engines should be open:
+    they say whether thinking can be switched off. Raises BadRequest for a name that is no route."""
+    known = {route.name: route for route in router.routes}
+    for name in names or ():
+        if name not in known:
+            raise BadRequest(f"There is no route {name!r}; there are {', '.join(known)}.", field="routes")
+    chosen = [route for route in router.routes if names is None or route.name in names]
+    found = [(route, Wish(route=route.name), True) for route in chosen]
+    models = dict.fromkeys(route.model for route in chosen)
+    made = [_without_thought(router.routes, chosen, model) for model in models]
+    found.extend((*entry, False) for entry in made if entry is not None)
+    ranked = sorted(found, key=lambda entry: dearness(entry[0]))
+    return tuple(
+        Contender(
+            route,
+            wish,
+            1 if greedy(router.models[route.model], catalogued(route.mode, router.modes)) else samples,
+            max_tokens or _short(router.models[route.model], route),
+            configured,
+        )
+        for route, wish, configured in ranked
+    )
+
+
+def greedy(model: ModelConfig, mode: Mode) -> bool:
+    """Whether the same question gets the same answer each time: drawn without chance, or with a fixed seed."""
+    for name, fixed in (("temperature", 0), ("top_k", 1)):
+        if _said(model, mode, name) == fixed:
+            return True
+    if _said(model, mode, "seed") is not None:
+        return True
+    return model.engine == "transformers" and _said(model, mode, "temperature") is None
+
+
+def fallback(entered: Sequence[Contender], model: str) -> Contender | None:
+    """What answers instead of this model's cut thought: its cheapest route without thought, direct if there is one."""
+    off = [c for c in entered if c.route.model == model and not c.thinks]
+    return next((c for c in off if c.route.mode == "direct"), off[0] if off else None)
+
+
+def longest(entered: Sequence[Contender], model: str) -> Contender | None:
+    """The contender of this model that may think longest; in mode think, of several."""
+    able = [c for c in entered if c.route.model == model and c.thinks]
+    return max(able, key=lambda c: (dearness(c.route)[1], c.route.mode == "think"), default=None)
+
+
+def _short(model: ModelConfig, route: Route) -> int | None:
+    if model.embedded is None:
+        return None
+    return SHORT_ANSWER if route.thinking_budget == 0 else SHORT_THOUGHT
+
+
+def _said(model: ModelConfig, mode: Mode, name: str) -> object:
+    """A value of sampling: the mode's, else what the model's configuration always sends."""
+    value = getattr(mode.sampling, name)
+    return model.extra.get(name) if value is None else value
+
+
+def _without_thought(routes: Sequence[Route], chosen: Sequence[Route], model: str) -> tuple[Route, Wish] | None:
+    """A route of the model without thought, where one of the chosen thinks, the owner has none, and it can be had."""
+    mine = [route for route in routes if route.model == model]
+    able = all(r.capabilities.thinks is not False and r.capabilities.switchable is not False for r in mine)
+    thinking = any(route.model == model and route.thinking_budget != 0 for route in chosen)
+    if not thinking or not able or any(route.thinking_budget == 0 for route in mine):
+        return None
+    wish = Wish(model=model, mode="direct", mode_thinks=False, thinking_budget=0)
+    (made,), _ = candidates(wish, routes)
+    return made, wish

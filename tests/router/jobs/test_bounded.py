@@ -1,0 +1,47 @@
+"""Checks that could take for ever are stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import psutil
+import pytest
+
+from pointsman.router.jobs.bounded import Checker
+from pointsman.router.jobs.checks import Checked
+
+
+async def test_a_check_without_end_is_stopped_counts_as_wrong_and_the_next_one_runs() -> None:
+    """An expression that backtracks exponentially; the process that ran it is gone afterwards."""
+    before = set(psutil.Process().children())
+    async with Checker(seconds=0.5) as checker:
+        assert await checker.check("regex", "a", "a") == Checked(1.0, "a")
+        started = time.monotonic()
+        assert await checker.check("regex", r"^(a+)+$", "a" * 60 + "b") == Checked(0.0, None)
+        assert time.monotonic() - started < 5
+        assert (await checker.check("regex", "b", "abc")).correct == 1.0
+    assert set(psutil.Process().children()) == before
+
+
+async def test_a_check_that_breaks_down_is_wrong() -> None:
+    """A schema that points elsewhere: nothing is fetched."""
+    async with Checker() as checker:
+        assert (await checker.check("json_schema", {"$ref": "http://localhost:9/x"}, "1")).correct == 0.0
+        assert (await checker.check("json_schema", {"type": "integer"}, "1")).correct == 1.0
+
+
+async def test_cancelling_leaves_no_answer_for_the_next_question() -> None:
+    async with Checker(seconds=5) as checker:
+        await checker.check("regex", "a", "a")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await checker.check("regex", r"^(a+)+$", "a" * 60 + "b")
+        assert (await checker.check("regex", "zz", "a")).correct == 0.0
+
+
+async def test_the_quick_kinds_need_no_process() -> None:
+    async with Checker() as checker:
+        assert (await checker.check("number", 3, "it is 3.0")).correct == 1.0
+        assert (await checker.check("mathematics", "3", None)) == Checked(0.0, None)
+        assert checker._process is None
