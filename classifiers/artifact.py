@@ -29,6 +29,7 @@ from ..errors import ArtifactError
 from .embedders import Embedder
 from .estimators import Estimator
 from .features import FEATURES
+from .ladder_model import LADDER_ARRAYS, LadderModel
 
 SCHEMA = 1
 """Version of this layout: an artifact of another one is not read."""
@@ -50,12 +51,15 @@ class RouteKey:
 @dataclass(frozen=True, slots=True)
 class PolicyPoint:
     """What a rule came to on the training part, groups left out: accuracy in [0, 1] and mean cost in currency, of the
-    policy at this price of an error, or of this fixed route. Exactly one of the two is set."""
+    policy on the text at this price of an error, of this fixed route, or of the ladder at the price with this place
+    (rung). Exactly one of the three is set. sure: the accuracy that may be relied on, None: that measured."""
 
     accuracy: float
     cost: float
     error_price: float | None = None
     route: str | None = None
+    rung: int | None = None
+    sure: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +67,8 @@ class Artifact:
     """A trained estimator for these routes, in its estimator's order, with what was measured while training it.
 
     embedder, embedder_hash: the encoder that it needs. fingerprint: of the training data. versions: of what trained
-    it, by name. prices: the routes' prices at that time, in which the policy's points are told (None: not recorded)."""
+    it, by name. prices: the routes' prices at that time, in which the policy's points are told (None: not recorded).
+    ladder: what to buy before committing, None where too little was recorded to fit it."""
 
     id: str
     routes: tuple[RouteKey, ...]
@@ -76,6 +81,7 @@ class Artifact:
     created_at: datetime
     versions: Mapping[str, str]
     prices: tuple[Price, ...] | None = None
+    ladder: LadderModel | None = None
 
 
 def save(
@@ -90,6 +96,7 @@ def save(
     fingerprint: str,
     created_at: datetime,
     prices: Sequence[Price] | None = None,
+    ladder: LadderModel | None = None,
 ) -> Artifact:
     """Write the artifact into a folder of its own below `folder` and return it.
 
@@ -106,12 +113,15 @@ def save(
         "embedder": embedder,
         "embedder_hash": embedder_hash,
         "features": list(FEATURES),
-        "policy": [asdict(_checked(point)) for point in policy],
+        "policy": [_told(_checked(point)) for point in policy],
         "fingerprint": fingerprint,
     }
     if prices is not None:
         about["prices"] = [asdict(price) for price in prices]
-    arrays, told = estimator.arrays(), _Json.encode(cast("Json", _plain(report)))
+    if ladder is not None:
+        about["ladder"] = ladder.about()
+    arrays = estimator.arrays() | (ladder.arrays() if ladder is not None else {})
+    told = _Json.encode(cast("Json", _plain(report)))
     target = folder / _identity(about, told, arrays)
     if not target.exists():
         stored = io.BytesIO()
@@ -173,10 +183,12 @@ class _Json:
 def _artifact(identity: str, about: Json, report: Json, arrays: Mapping[str, NDArray[Any]]) -> Artifact:
     """The parsed parts as an artifact. Raises ValueError, KeyError or TypeError where one is not what it should be."""
     routes = tuple(RouteKey(**route) for route in about["routes"])
+    rungs = {name: arrays[name] for name in arrays if name.startswith(LADDER_ARRAYS)}
+    own = {name: arrays[name] for name in arrays if name not in rungs}
     return Artifact(
         id=identity,
         routes=routes,
-        estimator=Estimator.from_arrays(tuple(route.name for route in routes), arrays),
+        estimator=Estimator.from_arrays(tuple(route.name for route in routes), own),
         embedder=about["embedder"],
         embedder_hash=about["embedder_hash"],
         policy=tuple(_checked(PolicyPoint(**point)) for point in about["policy"]),
@@ -185,6 +197,7 @@ def _artifact(identity: str, about: Json, report: Json, arrays: Mapping[str, NDA
         created_at=datetime.fromisoformat(about["created_at"]),
         versions=about["versions"],
         prices=tuple(Price(**price) for price in about["prices"]) if "prices" in about else None,
+        ladder=LadderModel.from_parts(about["ladder"], rungs) if "ladder" in about else None,
     )
 
 
@@ -202,10 +215,16 @@ def _check(path: Path, artifact: Artifact, features: Sequence[str], embedder: Em
 
 def _checked(point: PolicyPoint) -> PolicyPoint:
     """The point itself. Raises ArtifactError where it is no point."""
-    numbers = [point.accuracy, point.cost] + ([] if point.error_price is None else [point.error_price])
-    if not all(isfinite(number) for number in numbers) or (point.error_price is None) == (point.route is None):
-        raise ArtifactError(f"{point} is no point of a policy: finite numbers, and an error price or a route")
+    numbers = [n for n in (point.accuracy, point.cost, point.error_price, point.sure) if n is not None]
+    rules = [point.error_price is not None, point.route is not None, point.rung is not None]
+    if not all(isfinite(number) for number in numbers) or sum(rules) != 1:
+        raise ArtifactError(f"{point} is no point of a policy: finite numbers, and an error price, a route or a rung")
     return point
+
+
+def _told(point: PolicyPoint) -> Json:
+    """The point as JSON; what only the ladder's points have is left out of the others."""
+    return {name: value for name, value in asdict(point).items() if value is not None or name not in ("rung", "sure")}
 
 
 def _plain(value: Any) -> Any:

@@ -25,10 +25,12 @@ Predict: TypeAlias = Callable[[Doubles], Doubles]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smooth:
-    """held_out (n, t): predictions for the training rows without their block; predict: (m, p) -> (m, t)."""
+    """held_out (n, t): predictions for the training rows without their block; predict: (m, p) -> (m, t). linear: the
+    same as arrays, mean (p,), scale (p,) and weights (1 + p, t), where that is all there is to it."""
 
     held_out: Doubles
     predict: Predict
+    linear: tuple[Doubles, Doubles, Doubles] | None = None
 
 
 class Smoother(Protocol):
@@ -74,8 +76,9 @@ class Ridge:
             part, rest = z[inside], ~inside
             weights = np.linalg.solve(gram - part.T @ part, cross - part.T @ y[inside]) if rest.any() else 0 * cross
             held_out[inside] = part @ weights
-        weights = np.linalg.solve(gram, cross)
-        return Smooth(held_out, lambda new: _with_constant(standard(new)) @ weights)
+        weights = np.asarray(np.linalg.solve(gram, cross), np.float64)
+        linear = standard.mean, standard.scale, weights
+        return Smooth(held_out, lambda new: _with_constant(standard(new)) @ weights, linear)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from ..classifiers import Artifact, Embedder, RouteKey, lexical, text_of
 from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
 from ..errors import BadRequest, ContextTooLong
 from . import policy
-from .objectives import Plan, Point, plan
+from .climb import Climb
+from .objectives import Climbing, Plan, Point, on_text, plan
 from .pricing import changed_by, expected_cost
 from .token_counts import TokenCounts, has_images
 from .wishes import candidates
@@ -87,7 +88,14 @@ def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
     if factor is None:
         return Learnt(artifact, columns, (), f"{REPRICED} (artifact {artifact.id}): run pointsman retrain")
     curve = tuple(
-        Point(p.accuracy, factor * p.cost, None if p.error_price is None else factor * p.error_price, p.route)
+        Point(
+            p.accuracy,
+            factor * p.cost,
+            None if p.error_price is None else factor * p.error_price,
+            p.route,
+            p.rung if artifact.ladder is not None else None,
+            p.sure,
+        )
         for p in artifact.policy
     )
     return Learnt(artifact, columns, curve)
@@ -122,20 +130,24 @@ class Decider:
         """Serve by this artifact from the next query on (None: cold)."""
         self._learnt = found
 
-    def consider(self, query: Query, wish: Wish | None = None) -> Considered:
-        """Estimates and terms for a query. Raises BadRequest for a wish that cannot be met, ContextTooLong."""
+    def consider(self, query: Query, wish: Wish | None = None, *, buying: bool = True) -> Considered:
+        """Estimates and terms for a query; without `buying` what the text alone allows. Raises BadRequest for a wish
+        that cannot be met, ContextTooLong."""
         started = time.perf_counter()
         wish, found = wish or Wish(), self._learnt
         routes, wished = candidates(wish, self.standing.routes)
         serving = routes if wished is not None else self._able(query, routes)
         objective = wish.objective or self.standing.objective
         features, embedding, estimates = self._estimate(query, serving, found)
+        fixed = self.standing.observed if wish == Wish() else None
+        wanted = _plan(objective, found, buying=buying and fixed is None)
         terms = policy.Terms(
             routes=serving,
-            plan=_plan(objective, found),
+            plan=wanted,
+            climb=_climb(wanted, found, features),
             safe_route=self.standing.safe_route,
             wished=wished,
-            fixed=self.standing.observed if wish == Wish() else None,
+            fixed=fixed,
             escalate=self.standing.escalate and wished is None,
             **({"unplanned": REPRICED} if found and found.warning else {}),
         )
@@ -154,7 +166,7 @@ class Decider:
 
     def decide(self, query: Query, wish: Wish | None = None) -> tuple[Decision, Considered]:
         """The decision on the text alone, nothing bought."""
-        considered = self.consider(query, wish)
+        considered = self.consider(query, wish, buying=False)
         terms = replace(considered.terms, escalate=False)
         step = policy.next(query, (), considered.estimates, terms)
         assert isinstance(step, policy.Commit)
@@ -212,8 +224,17 @@ class Decider:
         return *told, estimates
 
 
-def _plan(objective: Objective, found: Learnt | None) -> Plan | None:
-    return plan(objective, found.curve) if found else None
+def _plan(objective: Objective, found: Learnt | None, *, buying: bool) -> Plan | None:
+    if found is None:
+        return None
+    return plan(objective, found.curve if buying else on_text(found.curve))
+
+
+def _climb(wanted: Plan | None, found: Learnt | None, features: tuple[float, ...] | None) -> Climb | None:
+    """The ladder, where the plan is to go up one."""
+    if found is None or found.artifact.ladder is None or not isinstance(wanted, Climbing) or features is None:
+        return None
+    return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32))
 
 
 def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Attempt] = ()) -> Decision:
@@ -236,7 +257,7 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         estimates=considered.estimates,
         evidence=tuple(evidence),
         artifact=considered.artifact,
-        confidence=known.p_correct if known else None,
+        confidence=step.confidence if step.confidence is not None else known.p_correct if known else None,
         observed=observed,
         warnings=considered.warnings,
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,

@@ -115,6 +115,40 @@ class Ladder:
         return any(self.tracks[i].fallback == track for i in self.open(state))
 
 
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A fixed route by its place on the ladder: what to buy, and whose answer stands in for a thought cut there."""
+
+    name: str
+    purchase: Purchase
+    fallback: int | None
+
+
+def fixed_route(ladder: Ladder, name: str) -> Fixed:
+    """A fixed route of the ladder. Raises BadRequest for an unknown name."""
+    purchase = ladder.towards(name)
+    track = ladder.tracks[purchase.track]
+    return Fixed(name, purchase, track.fallback if purchase.level < track.top else None)
+
+
+def default_action(ladder: Ladder, reference: Fixed, state: State) -> Action:
+    """What the best fixed route would do in this state: go on to its own level, answer, or let its fallback answer."""
+    track, level = reference.purchase.track, reference.purchase.level
+    if state[track] == ladder.tracks[track].top:
+        return Answer(track)
+    if state[track] < level:
+        return reference.purchase
+    fallback = reference.fallback if reference.fallback is not None else track
+    top = ladder.tracks[fallback].top
+    return Answer(fallback) if state[fallback] == top else Purchase(fallback, top)
+
+
+def state_actions(ladder: Ladder, reference: Fixed, state: State) -> tuple[Action, ...]:
+    """The ladder's actions, and last, if the order forbids it, going on as the best fixed route would."""
+    actions, default = ladder.actions(state), default_action(ladder, reference, state)
+    return actions if default in actions else (*actions, default)
+
+
 def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
     """The ladder of the tracks whose routes are named, bought in this order. Raises BadRequest for unknown names, or
     where a fallback of a budget is left out."""

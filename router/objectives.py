@@ -28,12 +28,20 @@ COMPLEMENTARY = 0.05
 class Point:
     """What a rule came to on the training part, groups left out: accuracy in [0, 1], mean cost a query in currency.
 
-    Either `error_price` (currency an error) or `route` (a fixed route) says which rule."""
+    One of `error_price` (currency an error, deciding on the text), `route` (a fixed route) and `rung` (the ladder at
+    the price with this place) says which rule. sure: the accuracy that may be relied on; None: that measured."""
 
     accuracy: float
     cost: float
     error_price: float | None = None
     route: str | None = None
+    rung: int | None = None
+    sure: float | None = None
+
+    @property
+    def kept(self) -> float:
+        """The accuracy that an objective may count on."""
+        return self.accuracy if self.sure is None else self.sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +60,47 @@ class Fixed:
     reason: str
 
 
-Plan: TypeAlias = Priced | Fixed
+@dataclass(frozen=True, slots=True)
+class Climbing:
+    """Buy evidence before committing, by the ladder at the price of an error with this place."""
+
+    rung: int
+
+
+Plan: TypeAlias = Priced | Fixed | Climbing
 
 
 def plan(objective: Objective, curve: Sequence[Point]) -> Plan | None:
     """What the objective asks for, given the training part's curve; None where the curve says nothing."""
+    rungs = [p for p in curve if p.rung is not None]
     if objective.kind is ObjectiveKind.WILLINGNESS_TO_PAY:
+        others = [objective.value * p.accuracy - p.cost for p in curve if p.rung is None]
+        value, rung = max(((objective.value * p.kept - p.cost, p.rung) for p in rungs), default=(0.0, None))
+        if rung is not None and value > max(others, default=0.0):
+            return Climbing(rung)
         return Priced(objective.value)
     if objective.kind is ObjectiveKind.MAX_COST:
         # Correctness is all that counts below the limit: a price far above any cost.
         dearest = max((p.cost for p in curve), default=objective.value)
         return Priced(1e6 * dearest + 1.0, max_cost=objective.value)
-    fixed = [p for p in curve if p.route is not None]
-    if not fixed:
+    if not any(p.route is not None for p in curve):
         return None
     need = objective.value * reference(curve)
-    enough = [p for p in curve if p.accuracy >= need - 1e-9]
-    best = min(enough, key=lambda p: (p.cost, p.error_price is not None))
+    enough = [p for p in curve if p.kept >= need - 1e-9]
+    # The best point itself is always enough, even where a rung may not be relied on for what it reached.
+    enough = enough or [max((p for p in curve if p.rung is None), key=lambda p: (p.accuracy, -p.cost))]
+    best = min(enough, key=lambda p: (p.cost, p.route is None, p.rung is not None))
     if best.route is not None:
         return Fixed(best.route, "the cheapest way to this quality is this one route for everything")
+    if best.rung is not None:
+        return Climbing(best.rung)
     assert best.error_price is not None
     return Priced(best.error_price)
+
+
+def on_text(curve: Sequence[Point]) -> tuple[Point, ...]:
+    """The points that need nothing bought."""
+    return tuple(p for p in curve if p.rung is None)
 
 
 def reference(curve: Sequence[Point]) -> float:

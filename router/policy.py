@@ -6,7 +6,8 @@ tables (jobs/evaluation/replay.py) run the same decisions: what is evaluated is 
 
 The rule: among the routes that can serve, take the one with the greatest `error_price * p_correct - cost`. The price of
 an error comes from the objective (objectives.py). Where nothing is known the safe route answers. A route whose tokens
-were never counted has no cost (NaN) to compare by, so it is not offered.
+were never counted has no cost (NaN) to compare by, so it is not offered. Where a ladder was learnt and the objective
+asks for it, evidence is bought first: the ladder says what, and when it is enough (climb.py).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import TypeAlias
 
 from ..domain import Attempt, Estimate, Finish, Query, Route
 from ..errors import BackendUnavailable
-from .objectives import Fixed, Plan, Priced
+from .climb import Climb, Rung, explained, next_rung
+from .objectives import Climbing, Fixed, Plan, Priced
 
-VERSION = "expected-utility-1"
+VERSION = "expected-utility-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Terms:
     routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
-    answer may be followed by a dearer route's. unplanned: why there is no plan."""
+    answer may be followed by a dearer route's. unplanned: why there is no plan. climb: the ladder to go up, None:
+    decide on the text."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -39,6 +42,7 @@ class Terms:
     fixed: str | None = None
     escalate: bool = False
     unplanned: str = "nothing is learnt for these routes yet"
+    climb: Climb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,14 @@ class Buy:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there."""
+    """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there.
+
+    confidence: probability that the answer is right, as the evidence says; None: as the text says."""
 
     route: str
     reason: str
     bought: int | None = None
+    confidence: float | None = None
 
 
 Step: TypeAlias = Buy | Commit
@@ -73,6 +80,10 @@ def next(  # noqa: A001 - the name that the design gives it
         return Commit(terms.wished, "asked for")
     if not left:
         raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
+    if terms.climb is not None and terms.fixed is None:
+        rung = next_rung(terms.climb, evidence, {route.name for route in left})
+        if rung is not None:
+            return _climb(rung, terms.climb, evidence, failed)
     bought = [i for i, attempt in enumerate(evidence) if attempt.error is None]
     if bought:
         return _after(evidence, bought[-1], left, estimates)
@@ -82,6 +93,22 @@ def next(  # noqa: A001 - the name that the design gives it
     if terms.escalate and any(_dearer(route, step.route, left) for route in left):
         return Buy(step.route, step.reason)
     return step
+
+
+def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[str]) -> Step:
+    """The ladder's next rung as a step, and what the evidence said in a sentence."""
+    shown = explained(climb, evidence)
+    because = f"{shown}: " if shown else ""
+    lost = f"; {', '.join(sorted(failed))} failed" if failed else ""
+    if rung.bought is not None:
+        p, best = rung.p_correct, rung.p_reference
+        sure = f"{p:.0%} likely right, {climb.model.reference} {best:.0%}" if p is not None and best is not None else ""
+        reason = f"{because}{sure or 'its answer is taken'}{lost}"
+        return Commit(rung.route, reason, bought=rung.bought, confidence=rung.p_correct)
+    if rung.final:
+        reason = f"{because}{rung.route} answers{lost}" if shown else f"no evidence is worth its price{lost}"
+        return Commit(rung.route, reason, confidence=rung.p_correct)
+    return Buy(rung.route, f"{because}{rung.route}'s answer is worth its price as evidence{lost}")
 
 
 def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: Terms) -> Commit:
@@ -94,6 +121,8 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
         return _safe(routes, terms, terms.unplanned)
     if not known:
         return _safe(routes, terms, "nothing is known of the routes that can serve")
+    if isinstance(terms.plan, Climbing):
+        return _safe(routes, terms, "the ladder has no rung left")
     if isinstance(terms.plan, Fixed):
         if terms.plan.route in names:
             return Commit(terms.plan.route, terms.plan.reason)

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...classifiers.evidence import Layout, evidence_rows, layout_of
-from ...classifiers.smoothers import Predict, Ridge, Smoother
-from ..ladder import Action, Answer, Ladder, Purchase, State
+from ...classifiers.smoothers import Ridge, Smooth, Smoother
+from ..ladder import Action, Answer, Fixed, Ladder, Purchase, State, default_action, state_actions
 from .evaluation.recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -35,15 +35,6 @@ MIN_ROWS = 60
 """States that fewer training questions can reach go on as the best fixed route would."""
 MAX_BLOCKS = 6
 """Groups are held out in at most this many blocks while fitting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A fixed route by its place on the ladder: what to buy, and whose answer stands in for a thought cut there."""
-
-    name: str
-    purchase: Purchase
-    fallback: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +67,7 @@ class Node:
     actions: tuple[Action, ...]
     default: int
     done: tuple[int, ...]
-    predict: Predict | None
+    smooth: Smooth | None
     usual: Doubles
 
 
@@ -93,25 +84,18 @@ class LadderPolicy:
     def predict(self, state: State, recording: Recording, rows: Integers) -> Doubles:
         """Predictions for these questions in this state; where nothing was fitted, no gains (the default is taken)."""
         node = self.nodes[state]
-        if node.predict is None:
+        if node.smooth is None:
             none = np.zeros(len(node.actions) * len(self.terms.prices))
             return np.repeat(np.concatenate([node.usual, none])[None], len(rows), axis=0)
-        return node.predict(evidence_rows(node.done, recording.seen, self.layout, rows))
+        return node.smooth.predict(evidence_rows(node.done, recording.seen, self.layout, rows))
 
     def choose(self, state: State, predicted: Doubles) -> Integers:
         """The place of the best action for each row and price, (n, K); ties to the default."""
         node = self.nodes[state]
         size = len(self.terms.prices)
-        if node.predict is None:
+        if node.smooth is None:
             return np.full((len(predicted), size), node.default, dtype=np.int64)
         return best_action(predicted[:, len(node.done) + 1 :], len(node.actions), node.default)
-
-
-def fixed_route(ladder: Ladder, name: str) -> Fixed:
-    """A fixed route of the ladder. Raises BadRequest for an unknown name."""
-    purchase = ladder.towards(name)
-    track = ladder.tracks[purchase.track]
-    return Fixed(name, purchase, track.fallback if purchase.level < track.top else None)
 
 
 def fixed_results(recording: Recording, fixed: Fixed) -> tuple[Doubles, Doubles]:
@@ -164,11 +148,8 @@ class _Induction:
         return LadderPolicy(self._ladder, self._terms, self._layout, self._nodes, held_out)
 
     def _visit(self, state: State) -> None:
-        actions, done = self._ladder.actions(state), self._ladder.done(state)
-        default = default_action(self._ladder, self._terms.reference, state)
-        if default not in actions:  # going on as the best fixed route would is always possible
-            actions = (*actions, default)
-        place = actions.index(default)
+        actions, done = state_actions(self._ladder, self._terms.reference, state), self._ladder.done(state)
+        place = actions.index(default_action(self._ladder, self._terms.reference, state))
         rows = self._reaching(state)
         came = [self._came_to(state, action, rows) for action in actions]
         chosen = np.full((len(rows), len(self._prices)), place)
@@ -183,7 +164,7 @@ class _Induction:
             x = evidence_rows(done, self._data.seen, self._layout, rows)
             targets = np.concatenate([labels, gains], axis=1)
             smooth = self._terms.smoother.fit(x, targets, self._blocks[rows], labels.shape[1])
-            node = Node(actions, place, done, smooth.predict, usual)
+            node = Node(actions, place, done, smooth, usual)
             chosen = best_action(smooth.held_out[:, labels.shape[1] :], len(actions), place)
             held_out = smooth.held_out[:, : labels.shape[1]]
         self._nodes[state] = node
@@ -254,18 +235,6 @@ class _Induction:
                     to = rows[row[where]], price[where]
                     mine[to], reference[to] = self._values[target].p_correct[to], self._values[target].p_reference[to]
         return Results(right, cost, mine, reference)
-
-
-def default_action(ladder: Ladder, reference: Fixed, state: State) -> Action:
-    """What the best fixed route would do in this state: go on to its own level, answer, or let its fallback answer."""
-    track, level = reference.purchase.track, reference.purchase.level
-    if state[track] == ladder.tracks[track].top:
-        return Answer(track)
-    if state[track] < level:
-        return reference.purchase
-    fallback = reference.fallback if reference.fallback is not None else track
-    top = ladder.tracks[fallback].top
-    return Answer(fallback) if state[fallback] == top else Purchase(fallback, top)
 
 
 def induce(recording: Recording, ladder: Ladder, terms: Terms) -> LadderPolicy:

@@ -90,11 +90,7 @@ def compare(
     """The new policy's choices (n,) against the serving one (None: the safe route), at this price of an error.
 
     fresh (n,): the queries that the serving artifact did not learn from; None: all."""
-    names = [route.name for route in aim.routes]
-    if served is None:
-        theirs, label = np.full(len(mine), names.index(aim.safe_route)), f"the safe route {aim.safe_route}"
-    else:
-        theirs, label = choices(served.data, served.plan, aim.safe_route), "the serving artifact"
+    theirs, label = serving_choices(aim, served, len(mine))
     labelled = (~np.isnan(new.correct)).any(axis=1)
     rows = np.flatnonzero(labelled if fresh is None else labelled & fresh)
     mine, theirs = mine[rows], theirs[rows].astype(np.int64)
@@ -121,6 +117,48 @@ def compare(
         seen_high=seen_high,
         accuracy_gain=_mean(np.where(differ, correct_new - correct_old, 0.0)[told]),
         cost_change=_mean(np.where(differ, cost_new - cost_old, 0.0)[told]),
+    )
+
+
+def serving_choices(aim: Aim, served: Served | None, n: int) -> tuple[Ints, str]:
+    """The route (by its place) that what serves takes for each of n queries, and what that is called. Where the serving
+    artifact buys evidence first, its choice on the text stands for it."""
+    if served is None:
+        safe = [route.name for route in aim.routes].index(aim.safe_route)
+        return np.full(n, safe, np.int64), f"the safe route {aim.safe_route}"
+    return choices(served.data, served.plan, aim.safe_route), "the serving artifact"
+
+
+def compare_results(
+    new: tuple[Floats, Floats],
+    old: tuple[Floats, Floats],
+    groups: np.ndarray,
+    label: str,
+    error_price: float,
+    learnt: int,
+) -> Comparison:
+    """Two policies by what came of them on the same queries: (right, cost) of each, (n,), all of it seen.
+
+    learnt: how many queries more there were, which the serving artifact learnt from."""
+    right, cost = new[0] - old[0], new[1] - old[1]
+    gain = error_price * right - cost
+    differ = (right != 0) | (np.abs(cost) > 1e-12)
+    low, high = interval(gain, clusters=groups)
+    return Comparison(
+        serving=label,
+        n=len(gain),
+        learnt=learnt,
+        error_price=error_price,
+        gain=_mean(gain),
+        low=low,
+        high=high,
+        differ=_mean(differ.astype(float)),
+        seen=int(differ.sum()),
+        seen_gain=_mean(gain),
+        seen_low=low,
+        seen_high=high,
+        accuracy_gain=_mean(right),
+        cost_change=_mean(cost),
     )
 
 

@@ -31,10 +31,11 @@ from ...classifiers import (
 from ...domain import Json, Objective, Observation
 from ...errors import DataError
 from ..decide import learnt, route_key
-from ..objectives import Point, Priced, plan
+from ..objectives import Climbing, Point, Priced, on_text, plan
+from .climbing import Climbed, climb
 from .evaluation import figures
 from .evaluation.replay import Aim, Floats, Ints, Recorded, Served, choices, curve, recorded
-from .promotion import Comparison, Mask, compare
+from .promotion import Comparison, Mask, compare, compare_results, serving_choices
 
 MIN_QUERIES = 20
 """Fewer labelled queries than this teach nothing that could be checked."""
@@ -71,25 +72,50 @@ def retrain(
         notes = [*notes, f"{data.left_out} {unread}"]
     held = cross_predict(data)
     seen = recorded(data, held.prediction, aim)
-    points = curve(seen)
+    climbed = climb(observations, aim)
+    points = curve(seen) + (climbed.points if climbed else ())
     served = _served(data, serving, aim, embedder)
     fresh = _fresh(data, serving) if serving and served else None
     chosen = nested_choices(seen, held.folds, aim)
-    comparison = compare(seen, chosen, aim, served, _error_price(aim.objective, points), fresh)
+    price = _error_price(aim.objective, on_text(points))
+    found = plan(aim.objective, points)
+    if isinstance(found, Climbing) and climbed is not None:
+        comparison = _compare_ladder(climbed, found.rung, data, seen, aim, served, fresh)
+    else:
+        comparison = compare(seen, chosen, aim, served, price, fresh)
     report = _report(data, held, seen, chosen, aim, comparison, notes)
+    report["ladder"] = climbed.report(found.rung if isinstance(found, Climbing) else None) if climbed else None
     artifact = save(
         fit(data),
         folder,
         routes=[route_key(route) for route in aim.routes],
         embedder=embedder.name,
         embedder_hash=embedder.content_hash,
-        policy=[PolicyPoint(p.accuracy, p.cost, p.error_price, p.route) for p in points],
+        policy=[PolicyPoint(p.accuracy, p.cost, p.error_price, p.route, p.rung, p.sure) for p in points],
         report=report,
         fingerprint=data.fingerprint,
         created_at=datetime.now(UTC),
         prices=[route.price for route in aim.routes],
+        ladder=climbed.model if climbed else None,
     )
     return Retrained(artifact, folder / artifact.id, report, comparison)
+
+
+def _compare_ladder(
+    climbed: Climbed, rung: int, data: TrainingSet, seen: Recorded, aim: Aim, served: Served | None, fresh: Mask | None
+) -> Comparison:
+    """The ladder's held-out results against what serves, on the queries that every route has answered."""
+    theirs, label = serving_choices(aim, served, len(data))
+    place = {query: row for row, query in enumerate(data.query_ids)}
+    rows = np.array([place[query] for query in climbed.recording.ids], np.int64)
+    kept = np.flatnonzero(np.ones(len(rows), bool) if fresh is None else fresh[rows])
+    held, old = climbed.policy.held_out, theirs[rows][kept]
+    right = climbed.recording.correct[kept, old]
+    cost = seen.cost[rows[kept], old]
+    mine = held.correct[kept, rung].astype(np.float64), held.cost[kept, rung].astype(np.float64)
+    price = climbed.model.prices[rung]
+    learnt_too = len(rows) - len(kept)
+    return compare_results(mine, (right, cost), climbed.recording.folds[kept], label, price, learnt_too)
 
 
 def _served(data: TrainingSet, serving: Artifact | None, aim: Aim, embedder: Embedder) -> Served | None:

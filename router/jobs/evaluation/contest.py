@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ....classifiers import Embedder
 from ....classifiers.smoothers import Neighbours, smoother
 from ....domain import Objective
-from ...ladder import Ladder, cheapest_first
-from ..induction import Fixed, LadderPolicy, Terms, fixed_results, fixed_route, induce
+from ...ladder import Fixed, Ladder, cheapest_first, fixed_route
+from ..induction import LadderPolicy, Terms, fixed_results, induce
 from .models import RouteModel, fit_routes, probe_rows, text_rows
 from .plans import (
     SHIFT_CAUTION,

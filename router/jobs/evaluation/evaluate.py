@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ....classifiers import Embedder
 from ....domain import Json
 from ....errors import DataError
-from ..induction import fixed_results, fixed_route
+from ...ladder import fixed_route
+from ..induction import fixed_results
 from . import report
 from .contest import Entry, Rules, contest, fold_names
 from .controls import Division, controls

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ....classifiers.evidence import evidence_rows, layout_of
 from ....classifiers.smoothers import Predict, Smoother
-from ...ladder import Ladder
-from ..induction import Fixed, blocks_of, fixed_results, fixed_route
+from ...ladder import Fixed, Ladder, fixed_route
+from ..induction import blocks_of, fixed_results
 from .recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]

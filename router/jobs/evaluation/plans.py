@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....domain import Objective, ObjectiveKind
+from ...ladder import Fixed, fixed_route
 from ..effects import pooled
-from ..induction import Fixed, fixed_results, fixed_route
+from ..induction import fixed_results
 from .recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]

@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ladder import Answer, Purchase, State
-from ..induction import Fixed, LadderPolicy, fixed_results
+from ...ladder import Answer, Fixed, Purchase, State
+from ..induction import LadderPolicy, fixed_results
 from .recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]

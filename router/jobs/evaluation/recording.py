@@ -352,6 +352,11 @@ def _folds(
     """What is held out together: a column's value, or one of five folds of whole questions."""
     if constellation.hold_out_by != "query":
         return np.array([table.columns[constellation.hold_out_by][row] for row in rows])
+    return folds_by_question(questions)
+
+
+def folds_by_question(questions: Sequence[str]) -> NDArray[np.str_]:
+    """Five folds of whole questions (n,), always the same for the same question."""
     return np.array([f"fold {int(_digest(question), 16) % _QUERY_FOLDS}" for question in questions])
 
 

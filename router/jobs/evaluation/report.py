@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ....classifiers import brier, ece
 from ....domain import Json
-from ..induction import Fixed, fixed_results, fixed_route
+from ...ladder import Fixed, fixed_route
+from ..induction import fixed_results
 from .contest import Entry, Rules
 from .plans import agreeing, can_agree
 from .playing import Played

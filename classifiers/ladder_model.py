@@ -1,0 +1,128 @@
+"""A fitted ladder as arrays: for every state of evidence, what each action is expected to gain, in one product.
+
+This is what an artifact stores and what serves; it needs numpy only. Which state follows which, and what an action is,
+the router knows (router/ladder.py): here a state is a row of `states`, an action a number.
+
+For a state with p columns of evidence, the prediction is (1, standardised evidence) times a matrix; its columns are a
+probability for each answer that is there (in ascending order), that of the best fixed route, then the gain over going
+on as that route would, for each action at each of K prices of an error (actions x K).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Comparison
+from .evidence import Layout, Seen, evidence_rows
+
+LADDER_ARRAYS = "ladder."
+"""How the names of a ladder's arrays begin."""
+
+Doubles: TypeAlias = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateModel:
+    """One state. done: the answers that are there, ascending; actions: how many there are; default: the place of the
+    action that the best fixed route would take. mean, scale (p,), weights (1 + p, columns): None where too few
+    questions were there to fit anything (the default is taken)."""
+
+    done: tuple[int, ...]
+    actions: int
+    default: int
+    mean: Doubles | None = None
+    scale: Doubles | None = None
+    weights: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LadderModel:
+    """routes: the tracks' names, in order; reference: the best fixed route; prices (K,): of an error, ascending, in
+    currency; comparison: how answers are compared (None: they cannot be); layout: the signs that come with answers."""
+
+    routes: tuple[str, ...]
+    reference: str
+    prices: tuple[float, ...]
+    comparison: Comparison | None
+    layout: Layout
+    states: Mapping[tuple[int, ...], StateModel]
+
+    def predict(self, state: tuple[int, ...], seen: Seen) -> Doubles | None:
+        """Predictions (columns,) for the one question in `seen`; None where nothing was fitted for the state."""
+        model = self.states[state]
+        if model.weights is None or model.mean is None or model.scale is None:
+            return None
+        row = evidence_rows(model.done, seen, self.layout, np.zeros(1, dtype=np.int64))[0]
+        standard = np.concatenate([[1.0], (row - model.mean) / model.scale])
+        return standard @ model.weights.astype(np.float64)
+
+    def best(self, state: tuple[int, ...], predicted: Doubles | None, price: int) -> int:
+        """The action with the greatest gain at the price with this place; the default where nothing beats it."""
+        model = self.states[state]
+        if predicted is None:
+            return model.default
+        gains = predicted[len(model.done) + 1 :].reshape(model.actions, -1)[:, price]
+        best = int(gains.argmax())
+        return best if gains[best] > gains[model.default] else model.default
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every array by its name: what an artifact stores beside `about()`."""
+        found: dict[str, NDArray[Any]] = {}
+        for number, model in enumerate(self.states.values()):
+            if model.mean is not None and model.scale is not None and model.weights is not None:
+                found[f"{LADDER_ARRAYS}{number}.mean"] = model.mean
+                found[f"{LADDER_ARRAYS}{number}.scale"] = model.scale
+                found[f"{LADDER_ARRAYS}{number}.weights"] = model.weights
+        return found
+
+    def about(self) -> dict[str, Any]:
+        """What it is, as JSON."""
+        return {
+            "routes": list(self.routes),
+            "reference": self.reference,
+            "prices": list(self.prices),
+            "comparison": self.comparison,
+            "layout": [list(signs) for signs in self.layout],
+            "states": [
+                {"levels": list(levels), "done": list(m.done), "actions": m.actions, "default": m.default}
+                for levels, m in self.states.items()
+            ],
+        }
+
+    @classmethod
+    def from_parts(cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> LadderModel:
+        """The model whose `about()` and `arrays()` these were. Raises ValueError, KeyError or TypeError otherwise."""
+        states: dict[tuple[int, ...], StateModel] = {}
+        for number, told in enumerate(about["states"]):
+            done, actions = tuple(int(i) for i in told["done"]), int(told["actions"])
+            names = [f"{LADDER_ARRAYS}{number}.{part}" for part in ("mean", "scale", "weights")]
+            parts = [arrays.get(name) for name in names]
+            mean, scale, weights = parts
+            if weights is not None:
+                columns = len(done) + 1 + actions * len(about["prices"])
+                if mean is None or scale is None or mean.shape != scale.shape or len(mean) + 1 != len(weights):
+                    raise ValueError(f"the arrays of state {number} of the ladder do not fit together")
+                if weights.shape[1] != columns:
+                    raise ValueError(f"{names[2]} has {weights.shape[1]} columns, not {columns}")
+            model = StateModel(done, actions, int(told["default"]), mean, scale, weights)
+            states[tuple(int(level) for level in told["levels"])] = model
+        return cls(
+            routes=tuple(about["routes"]),
+            reference=str(about["reference"]),
+            prices=tuple(float(price) for price in about["prices"]),
+            comparison=about["comparison"],
+            layout=tuple(tuple(signs) for signs in about["layout"]),
+            states=states,
+        )
+
+
+def seen_of(features: Floats, tokens: Sequence[float], codes: Sequence[int]) -> Seen:
+    """One question as evidence: its lexical features (f,), and tokens and codes of its R answers (NaN and -1 where
+    there is none)."""
+    return Seen(features[np.newaxis], np.array([tokens], np.float64), np.array([codes], np.int64), signs={})

@@ -1,0 +1,148 @@
+"""The ladder while serving: which state a query is in, and what to do there.
+
+A pure function of what was bought so far: the answers' lengths, which could be read, which agree. The numbers come from
+an artifact (classifiers/ladder_model.py), the structure from ladder.py; what is evaluated by replay is this same walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classifiers.answers import agreement_codes
+from ..classifiers.evidence import Seen
+from ..classifiers.ladder_model import LadderModel, seen_of
+from ..domain import Attempt, Finish
+from .ladder import Action, Answer, Ladder, Purchase, State, Track, fixed_route, state_actions
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Climb:
+    """How a query may climb: the fitted ladder, the place of the price of an error, the query's lexical features."""
+
+    model: LadderModel
+    price: int
+    features: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """The next thing to do: buy this route, or answer with the attempt at this place of the evidence.
+
+    final: nothing else can follow, so its answer may stream. p_correct, p_reference: probability that the answer
+    given is right, and the best fixed route's; None where nothing was fitted or nothing is answered yet."""
+
+    route: str
+    bought: int | None
+    final: bool
+    p_correct: float | None = None
+    p_reference: float | None = None
+
+
+def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -> Rung | None:
+    """What to do after this evidence. can: the routes that can serve now. None where the ladder has nothing to say: no
+    purchase is possible and no answer is whole."""
+    model = climb.model
+    ladder = ladder_of(model)
+    answers = _answers(model, evidence)
+    state = tuple(int(route in answers) for route in model.routes)
+    actions = state_actions(ladder, fixed_route(ladder, model.reference), state)
+    allowed = [_allowed(model, action, answers, evidence, can) for action in actions]
+    if not any(allowed):
+        return None
+    predicted = model.predict(state, _seen(model, climb.features, answers, evidence))
+    place = model.best(state, predicted, climb.price)
+    if not allowed[place]:
+        place = _best_allowed(model, state, predicted, climb.price, allowed)
+    return _rung(model, state, actions[place], answers, predicted, can)
+
+
+def ladder_of(model: LadderModel) -> Ladder:
+    """The ladder that the model was fitted on."""
+    return Ladder(tuple(Track(route) for route in model.routes), ordered=True)
+
+
+def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
+    """What the bought answers showed, in a few words; empty where nothing was bought."""
+    answers = _answers(climb.model, evidence)
+    if not answers:
+        return ""
+    names = list(answers)
+    if len(names) == 1:
+        return f"{names[0]} has answered"
+    said = [_text(evidence[place]) for place in answers.values()]
+    codes = agreement_codes([said], climb.model.comparison)[0]
+    if (codes >= 0).all() and (codes == codes[0]).all():
+        return f"{', '.join(names[:-1])} and {names[-1]} agree"
+    return f"{', '.join(names[:-1])} and {names[-1]} differ"
+
+
+def _answers(model: LadderModel, evidence: Sequence[Attempt]) -> dict[str, int]:
+    """The place of each route's first answer among the evidence, in the ladder's order. A call that failed is none."""
+    found: dict[str, int] = {}
+    for route in model.routes:
+        for place, attempt in enumerate(evidence):
+            if attempt.route == route and attempt.error is None:
+                found.setdefault(route, place)
+    return found
+
+
+def _text(attempt: Attempt) -> str | None:
+    """The answer as it is compared: one that was cut off cannot be read."""
+    return attempt.answer if attempt.finish is Finish.STOP else None
+
+
+def _seen(model: LadderModel, features: Floats, answers: dict[str, int], evidence: Sequence[Attempt]) -> Seen:
+    said = [_text(evidence[answers[route]]) if route in answers else None for route in model.routes]
+    codes = agreement_codes([said], model.comparison)[0].tolist()
+    tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
+    return seen_of(features, tokens, codes)
+
+
+def _allowed(
+    model: LadderModel, action: Action, answers: dict[str, int], evidence: Sequence[Attempt], can: Collection[str]
+) -> bool:
+    """Whether an action is possible: a purchase of a route that can serve, an answer that is whole and not empty."""
+    route = model.routes[action.track]
+    if isinstance(action, Purchase):
+        return route in can
+    given = evidence[answers[route]]
+    return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(given.answer)
+
+
+def _best_allowed(
+    model: LadderModel, state: State, predicted: NDArray[np.float64] | None, price: int, allowed: Sequence[bool]
+) -> int:
+    """The greatest gain among the actions that are possible; without predictions the last of them."""
+    places = [place for place, able in enumerate(allowed) if able]
+    if predicted is None:
+        return places[-1]
+    fitted = model.states[state]
+    gains = predicted[len(fitted.done) + 1 :].reshape(fitted.actions, -1)[:, price]
+    return max(places, key=lambda place: float(gains[place]))
+
+
+def _rung(
+    model: LadderModel,
+    state: State,
+    action: Action,
+    answers: dict[str, int],
+    predicted: NDArray[np.float64] | None,
+    can: Collection[str],
+) -> Rung:
+    route = model.routes[action.track]
+    if isinstance(action, Answer):
+        done = model.states[state].done
+        p = None if predicted is None else float(np.clip(predicted[done.index(action.track)], 0.0, 1.0))
+        best = None if predicted is None else float(np.clip(predicted[len(done)], 0.0, 1.0))
+        return Rung(route, answers[route], True, p, best)
+    best = None if predicted is None else float(np.clip(predicted[len(model.states[state].done)], 0.0, 1.0))
+    later = [name for name in model.routes[action.track + 1 :] if name in can]
+    final = route == model.reference or not later
+    return Rung(route, None, final, best if route == model.reference else None, best)

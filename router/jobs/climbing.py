@@ -1,0 +1,147 @@
+"""From observations to a ladder that can serve: recorded questions with every route's answer, fitted by induction.
+
+Only questions that every route has answered teach it, with a known outcome and length on each: those of `pointsman
+calibrate`, of tables, or of traffic that was sent down all routes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ...classifiers.answers import agreement_codes
+from ...classifiers.evidence import Seen
+from ...classifiers.features import lexical_batch
+from ...classifiers.ladder_model import LadderModel, StateModel
+from ...domain import Json, Observation
+from ...store import Constellation, RecordedRoute
+from ..ladder import Ladder, State, Track
+from ..objectives import Point
+from .effects import pooled
+from .evaluation.contest import error_prices
+from .evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, SHIFT_ERRORS, best_fixed, shifts
+from .evaluation.recording import Recording, folds_by_question, question_of
+from .evaluation.replay import Aim
+from .induction import LadderPolicy, Terms, fixed_results, induce
+
+MIN_COMPLETE = 100
+"""With fewer complete questions a ladder is not fitted."""
+MAX_ROUTES = 7
+"""A ladder of more routes has too many states to fit."""
+COMPARISON: Literal["free_text"] = "free_text"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Climbed:
+    """A ladder fitted for the aim's routes, its points, and the recording that it was fitted on (with its policy's
+    held-out results, for whoever compares)."""
+
+    model: LadderModel
+    points: tuple[Point, ...]
+    recording: Recording
+    policy: LadderPolicy
+
+    def report(self, rung: int | None) -> Json:
+        """For the training report: what the ladder came to, at the rung that the objective asks for (None: at none)."""
+        told: Json = {"n": len(self.recording), "reference": self.model.reference, "rung": rung}
+        if rung is not None:
+            point = self.points[rung]
+            told |= {"accuracy": point.accuracy, "sure": point.sure, "cost": point.cost}
+        return told
+
+
+def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
+    """The ladder that these observations teach; None where too few questions are complete, or routes too many."""
+    if aim.calls or len(aim.routes) > MAX_ROUTES:
+        return None
+    recording = complete_recording(observations, aim)
+    if recording is None or len(recording) < MIN_COMPLETE or not np.ptp(recording.correct):
+        return None
+    shift = shifts(recording)
+    reference = best_fixed(recording, shift=shift)
+    terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
+    policy = induce(recording, recording.ladder, terms)
+    points = _points(recording, policy, shift=shift)
+    return Climbed(_model(policy), points, recording, policy)
+
+
+def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recording | None:
+    """The questions that every route of the aim answered, with text, correctness and tokens. None where there are none.
+
+    Their groups are the folds; where every question is its own group, five folds of questions."""
+    names = [route.name for route in aim.routes]
+    cells: dict[str, dict[str, Observation]] = defaultdict(dict)
+    for o in observations:
+        if o.route in names and o.text is not None and o.correct is not None and o.output_tokens is not None:
+            cells[o.query_id].setdefault(o.route, o)
+    ids = sorted(query for query, by_route in cells.items() if len(by_route) == len(names))
+    if not ids:
+        return None
+    table = [[cells[query][name] for name in names] for query in ids]
+    prompts = [row[0].text or "" for row in table]
+    questions = tuple(question_of(prompt) for prompt in prompts)
+    groups = [row[0].group for row in table]
+    grouped = 1 < len(set(groups)) < len(set(questions)) / 2
+    folds = np.array(groups if grouped else folds_by_question(questions))
+    tokens = np.array([[float(o.output_tokens or 0.0) for o in row] for row in table])
+    codes = agreement_codes([[o.answer for o in row] for row in table], COMPARISON)
+    correct = np.array([[float(o.correct or 0.0) for o in row] for row in table])
+    return Recording(
+        file="the log",
+        constellation=Constellation(
+            "the log",
+            tuple(RecordedRoute(r.name, r.model, r.mode, r.price) for r in aim.routes),
+            hold_out_by="group" if grouped else "query",
+            answers_comparable=COMPARISON,
+        ),
+        price="list",
+        ladder=Ladder(tuple(Track(name) for name in names), ordered=True),
+        ids=tuple(ids),
+        prompts=tuple(prompts),
+        questions=questions,
+        groups=np.array(groups),
+        folds=folds,
+        strata=folds,
+        correct=correct,
+        samples=correct[np.newaxis],
+        input_price=np.array([route.price.input / 1e6 for route in aim.routes]),
+        output_price=np.array([route.price.output / 1e6 for route in aim.routes]),
+        call_price=np.zeros(len(names)),
+        input_tokens=np.array([[float(o.input_tokens or 0.0) for o in row] for row in table]),
+        seen=Seen(lexical_batch(prompts), tokens, codes, {}),
+    )
+
+
+def _points(recording: Recording, policy: LadderPolicy, *, shift: bool) -> tuple[Point, ...]:
+    """What the ladder came to at each price, and how much of it may be relied on."""
+    base = fixed_results(recording, policy.terms.reference)[0]
+    found: list[Point] = []
+    for k in range(len(policy.terms.prices)):
+        right, cost = policy.held_out.correct[:, k].astype(np.float64), policy.held_out.cost[:, k]
+        difference = right - base
+        mean, error = pooled(difference - (SHIFT_CAUTION if shift else 0.0) * np.abs(difference), recording.folds)
+        sure = float(base.mean()) + mean - (SHIFT_ERRORS if shift else SAME_ERRORS) * error
+        sure = min(1.0, max(0.0, sure))
+        found.append(Point(float(right.mean()), float(cost.mean()), rung=k, sure=sure))
+    return tuple(found)
+
+
+def _model(policy: LadderPolicy) -> LadderModel:
+    """The policy's fits as arrays."""
+    states: dict[State, StateModel] = {}
+    for state, node in policy.nodes.items():
+        linear = node.smooth.linear if node.smooth is not None else None
+        mean, scale, weights = linear or (None, None, None)
+        kept = None if weights is None else weights.astype(np.float32)
+        states[state] = StateModel(node.done, len(node.actions), node.default, mean, scale, kept)
+    return LadderModel(
+        tuple(track.route for track in policy.ladder.tracks),
+        policy.terms.reference.name,
+        policy.terms.prices,
+        COMPARISON,
+        policy.layout,
+        states,
+    )
