@@ -1,0 +1,140 @@
+"""The published scorer and its scripts agree: read beside the recorded tables, where POINTSMAN_OUTCOMES names them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from recorded import BUDGETS, QUALITY, Row, run, world
+
+from pointsman.classifiers import load_embedder
+from pointsman.router.jobs.evaluation.contest import Rules
+from pointsman.router.jobs.evaluation.decisions import write_decisions
+from pointsman.router.jobs.evaluation.evaluate import Evaluation, Settings, evaluate
+from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.store import Constellation, DerivedRoute, read_constellation, write_table
+
+OUTCOMES = Path(os.environ.get("POINTSMAN_OUTCOMES", ""))
+CHECKS = OUTCOMES.parent / "checks"
+ABLE = "POINTSMAN_OUTCOMES" in os.environ and (CHECKS / "score.py").is_file() and importlib.util.find_spec("pandas")
+pytestmark = pytest.mark.skipif(
+    not ABLE, reason="POINTSMAN_OUTCOMES names no folder with ../checks, or pandas is not there"
+)
+
+BOOT = 100
+TRAIN, TEST = world(600), world(300, seed=1, first="t")
+
+
+def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """One of the scripts beside the recorded tables."""
+    return subprocess.run(
+        [sys.executable, str(CHECKS / f"{name}.py"), *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table to train on, one to test on (some of its questions in both), and their constellation."""
+    made = tmp_path_factory.mktemp("scored")
+    routes: dict[str, Any] = {}
+    for route in BUDGETS:
+        if isinstance(route, DerivedRoute):
+            routes[route.name] = {"of": route.of, "budget": route.budget, "fallback": route.fallback}
+        else:
+            assert route.price is not None
+            price = {"input": route.price.input, "output": route.price.output}
+            routes[route.name] = {"model": route.model, "mode": route.mode, "price": price}
+    head = {"hold_out_by": "group", "answers_comparable": True, "probes": ["small", "second"]}
+    (made / "c.yaml").write_text(yaml.safe_dump({"made": {**head, "routes": routes}}, sort_keys=False))
+    write_table(made / "train.parquet", [*TRAIN, *[r for r in TEST if r["query_id"] < "t0020"]])
+    write_table(made / "test.parquet", [r | {"input_tokens": None} if r["query_id"] > "t0250" else r for r in TEST])
+    return made
+
+
+def made_of(folder: Path) -> Constellation:
+    return read_constellation(f"{folder / 'c.yaml'}:made")
+
+
+def rows_of(folder: Path) -> list[Row]:
+    return [r | {"input_tokens": None} if r["query_id"] > "t0250" else r for r in TEST]
+
+
+def agree(found: Evaluation, scored: dict[str, Any], policy: str) -> None:
+    """Figures to the third decimal, intervals to the second."""
+    ours, chosen = found.report["policies"][policy], found.report["policies"][policy]["chosen"]
+    assert scored["n"] == found.report["n_queries"]
+    assert scored["n_removed"] == found.report["n_removed"]
+    assert scored["best_fixed"] == found.report["best_fixed"]["name"]
+    assert scored["coverage"] == scored["curve_coverage"] == 1
+    pairs = {
+        "accuracy": chosen["accuracy"],
+        "saved": chosen["saved"],
+        "chosen_skill": chosen["skill"],
+        "saved_against_last": chosen["saved_against_last"],
+        "dear_share": chosen["dear_share"],
+        "apgr": ours["apgr"],
+    }
+    assert {key: scored[key] for key in pairs} == pytest.approx(pairs, abs=6e-4)
+    assert scored["delta_points"] == pytest.approx(100 * chosen["accuracy_delta"], abs=0.006)
+    promised = 100 * (chosen["promised_loss"] + chosen["accuracy_delta"])
+    assert scored["promised_loss_error"] == pytest.approx(promised, abs=0.006)
+    if policy != "pointsman" or scored["saved"] is None:
+        return
+    assert scored["skill_mean"] == pytest.approx(ours["skill_mean"], abs=6e-4)
+    for theirs, mine in (("at_0.5", "0.5"), ("at_1", "1.0"), ("at_2", "2.0")):
+        at = ours["at_loss"][mine]
+        for key in ("saved", "mixing", "skill"):
+            assert scored[theirs][key] == pytest.approx(at[key], abs=6e-4)
+        assert scored[theirs]["ci"] == pytest.approx(list(at["ci95"]), abs=0.006)
+
+
+@pytest.mark.parametrize("policy", ["pointsman", "text_only", "agreement"])
+def test_the_scorer_finds_the_same_figures(folder: Path, policy: str) -> None:
+    train = [*TRAIN, *[r for r in TEST if r["query_id"] < "t0020"]]
+    found = run(rows_of(folder), made_of(folder), train, resamples=BOOT)
+    assert found.report["n_removed"] == 20
+    write_decisions(folder / "d.parquet", found.recording, found.entries)
+    given = ("--train", folder / "train.parquet", "--policy", policy, "--boot", BOOT)
+    done = script("score", folder / "test.parquet", folder / "c.yaml", "made", folder / "d.parquet", *given)
+    assert done.returncode == 0, done.stderr
+    agree(found, json.loads(done.stdout), policy)
+
+
+@pytest.mark.parametrize("unbought", [False, True])
+def test_the_scramble_finds_no_leak(folder: Path, unbought: bool) -> None:
+    """Labels permuted, or answers and tokens of all that was not bought too: the decisions are the same."""
+    routes = made_of(folder)
+    train = read_recording(folder / "train.parquet", routes)
+    files = []
+    for name in ("test", "scrambled"):
+        if name == "scrambled":
+            more = ("--unbought", files[0], folder / "c.yaml", "made") if unbought else ()
+            done = script("scramble", folder / "test.parquet", folder / "scrambled.parquet", *more)
+            assert done.returncode == 0, done.stderr
+        recording = read_recording(folder / f"{name}.parquet", routes)
+        embedder: Any = None
+        found = evaluate(recording, train, Settings(Rules(QUALITY, knn=False), resamples=0), embedder)
+        files.append(folder / f"{name}-{unbought}.parquet")
+        write_decisions(files[-1], found.recording, found.entries)
+    same = script("same_decisions", *files, *(("--chosen",) if unbought else ()))
+    assert same.returncode == 0, same.stdout + same.stderr
+
+
+@pytest.mark.parametrize("name", ["concise_cot", "budgets_claude", "routellm_gsm8k"])
+def test_a_recorded_table_is_scored_alike(name: str, tmp_path: Path) -> None:
+    file = OUTCOMES / "constellations.yaml"
+    routes = read_constellation(f"{file}:{name}")
+    assert routes.file is not None
+    settings = Settings(Rules(QUALITY), resamples=BOOT)
+    found = evaluate(read_recording(routes.file, routes), None, settings, load_embedder("static"))
+    write_decisions(tmp_path / "d.parquet", found.recording, found.entries)
+    done = script("score", routes.file, file, name, tmp_path / "d.parquet", "--boot", BOOT)
+    assert done.returncode == 0, done.stderr
+    agree(found, json.loads(done.stdout), "pointsman")
