@@ -13,15 +13,18 @@ FEWEST = 200
 
 
 def verdict(report: Json, plan: str) -> Json:
-    """Routing pays where its skill at half a point or at one point of loss is above zero to the interval's end, or,
-    where calls are the cost, is better than chance with the chosen point not worse than the best fixed route. The
-    recommendation is the best fixed route or budget unless routing pays."""
+    """Routing pays where its skill at half a point or at one point of loss is above zero to the interval's end. Where
+    costs are not known (calls), or no interval was drawn, nothing is claimed. The recommendation is the best fixed
+    route or budget unless routing pays."""
     ours, best = report["policies"]["pointsman"], report["best_fixed"]
     recommended = _cheapest_enough(report)
     if report["n_queries"] < FEWEST:
         sentence = f"{report['n_queries']} questions are too few to tell; run {recommended} for now."
         return {"verdict": UNKNOWN, "sentence": sentence, "recommended": recommended}
     losses = [at for at in (ours["at_loss"]["0.5"], ours["at_loss"]["1.0"]) if at and at["ci95"]]
+    if not losses:
+        sentence = f"Without costs and an interval nothing can be said of what is saved; run {recommended} for now."
+        return {"verdict": UNKNOWN, "sentence": sentence, "recommended": recommended}
     if any(at["ci95"][0] > 0 for at in losses):
         at = max(losses, key=lambda at: at["ci95"][0])
         low, high = at["ci95"]
@@ -44,12 +47,12 @@ def _cheapest_enough(report: Json) -> str:
 
 def _sentence(report: Json, recommended: str, losses: list[Any]) -> str:
     best, route = report["best_fixed"], report["routes"][recommended]
-    beyond = "Routing on top is not shown to save more than mixing fixed routes does"
-    if losses:
-        at = losses[-1]
-        low, high = at["ci95"]
-        beyond += f" ({100 * at['skill']:+.0f} points at one point of loss, {100 * low:.0f} to {100 * high:.0f})"
-    if recommended == best["name"] or route["cost"] is None:
+    low, high = losses[-1]["ci95"]
+    beyond = (
+        "Routing on top is not shown to save more than mixing fixed routes does "
+        f"({100 * losses[-1]['skill']:+.0f} points at one point of loss, {100 * low:.0f} to {100 * high:.0f})"
+    )
+    if recommended == best["name"]:
         return f"Run {recommended} for everything. {beyond}."
     saved = 1 - route["cost"] / best["cost"]
     delta = 100 * (route["accuracy"] - best["accuracy"])

@@ -38,8 +38,8 @@ def report(half: Any, one: Any, n: int = 1000, two: Any = None, **more: Any) -> 
         (at(0.2, 0.1, 0.3), at(-0.1, -0.2, 0.0), PAYS),
         (at(-0.1, -0.2, 0.0), at(0.2, 0.01, 0.3), PAYS),
         (at(0.2, -0.01, 0.4), at(0.2, 0.0, 0.4), PAYS_NOT),  # the interval reaches nothing
-        (at(0.2, 0.1, 0.3) | {"ci95": None}, at(0.2, 0.1, 0.3) | {"ci95": None}, PAYS_NOT),  # none was drawn
-        (None, None, PAYS_NOT),  # calls are the cost
+        (at(0.2, 0.1, 0.3) | {"ci95": None}, at(0.2, 0.1, 0.3) | {"ci95": None}, UNKNOWN),  # none was drawn
+        (None, None, UNKNOWN),  # calls are the cost
     ],
 )
 def test_routing_pays_where_its_skill_is_above_nothing_to_the_intervals_end(half: Any, one: Any, word: str) -> None:
