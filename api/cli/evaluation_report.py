@@ -20,7 +20,7 @@ def show(figures: Json) -> Iterator[RenderableType]:
     groups = len(figures["groups"])
     removed = f", {figures['n_removed']} that stand in the training table too left out" if figures["n_removed"] else ""
     questions = f"{figures['n_queries']:,} questions, {groups:,} folds{removed}"
-    yield f"{figures['constellation']}: {questions}; price: {figures['price']}"
+    yield f"{_as_is(figures['constellation'])}: {questions}; price: {figures['price']}"
     yield _routes(figures)
     yield _policies(figures)
     if any(policy and policy["at_loss"]["1.0"] for policy in figures["policies"].values()):
@@ -33,21 +33,21 @@ def show(figures: Json) -> Iterator[RenderableType]:
             found = f"APGR {control['mean']:.3f} ± {control['sd']:.3f}, p {control['p']:.4f}"
             yield f"Control {name.replace('_', ' ')}: {found}"
     for note in figures["notes"]:
-        yield f"Note: {note}"
+        yield f"Note: {_as_is(note)}"
     verdict = figures["verdict"]
-    yield f"\n[bold]{verdict['verdict'].capitalize()}.[/bold] {verdict['sentence']}"
+    yield f"\n[bold]{verdict['verdict'].capitalize()}.[/bold] {_as_is(verdict['sentence'])}"
 
 
 def _routes(figures: Json) -> Any:
     rows = [
-        (name, share(r["accuracy"]), number(r["input_tokens"]), number(r["output_tokens"]), money(r["cost"]))
+        (_as_is(name), share(r["accuracy"]), number(r["input_tokens"]), number(r["output_tokens"]), money(r["cost"]))
         for name, r in figures["routes"].items()
     ]
     oracle = figures["oracle"]
     rows.append(("oracle", share(oracle["accuracy"]), "-", "-", money(oracle["cost"])))
     if repeatable := figures["repeatable_oracle"]:
         rows.append(("oracle, repeatable", share(repeatable["accuracy"]), "-", "-", "-"))
-    best = figures["best_fixed"]["name"]
+    best = _as_is(figures["best_fixed"]["name"])
     columns = ("route", "accuracy", "input tokens", "output tokens", "cost")
     return table(f"One route for everything, a query (best: {best})", columns, rows)
 
@@ -94,15 +94,22 @@ def _losses(figures: Json) -> Any:
 
 
 def _probes(figures: Json) -> Any:
-    rows = [(name, share(p["bought_share"]), money(p["cost"])) for name, p in figures["probes"].items()]
+    rows = [(_as_is(name), share(p["bought_share"]), money(p["cost"])) for name, p in figures["probes"].items()]
     return table("Probes bought at the chosen point", ("probe", "of questions", "cost a query"), rows)
 
 
 def _calibration(figures: Json) -> Any:
     ranked = sorted(figures["calibration"].items(), key=lambda entry: -entry[1]["n"])
-    rows = [(state, f"{c['n']:,}", figure(c["ece"]), figure(c["brier"])) for state, c in ranked[:LINES_SHOWN]]
+    rows = [(_as_is(state), f"{c['n']:,}", figure(c["ece"]), figure(c["brier"])) for state, c in ranked[:LINES_SHOWN]]
     more = f", the {LINES_SHOWN} commonest" if len(ranked) > LINES_SHOWN else ""
     return table(f"Calibration by what was bought = whose answer{more}", ("state", "questions", "ECE", "Brier"), rows)
+
+
+def _as_is(name: str) -> str:
+    """A text in which brackets are no markup."""
+    from rich.markup import escape
+
+    return escape(name)
 
 
 def _points(value: float, interval: Any) -> str:
