@@ -92,11 +92,12 @@ def test_scores_are_one_for_a_question_and_probabilities_are_such(found: list[Ro
 
 @pytest.mark.parametrize("estimator", ["ridge", "classes"])
 def test_labels_of_the_test_table_move_no_decision(estimator: str) -> None:
+    """Permuted they keep their mean, turned round they do not."""
     before = decisions(run(TEST, CUT, TRAIN, estimator=estimator))
-    spoilt = permuted(TEST, ["correct"], lambda r: True)
-    after = decisions(run(spoilt, CUT, TRAIN, estimator=estimator))
-    for policy in ("pointsman", "text_only", "agreement"):
-        assert moved(only(before, policy), only(after, policy)) == set()
+    for spoilt in (permuted(TEST, ["correct"], lambda r: True), [r | {"correct": 1 - r["correct"]} for r in TEST]):
+        after = decisions(run(spoilt, CUT, TRAIN, estimator=estimator))
+        for policy in ("pointsman", "text_only", "agreement"):
+            assert moved(only(before, policy), only(after, policy)) == set()
 
 
 def test_labels_of_a_held_out_group_move_none_of_its_decisions() -> None:
