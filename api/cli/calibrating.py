@@ -52,7 +52,7 @@ def calibrate(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the calibration that was stopped.")] = False,
 ) -> None:
-    """Run questions with known answers through all routes, learn from them, say which budget to fix. Needs [calibrate].
+    """Run questions with known answers through all routes, learn from them, say which budget to fix. Needs the extra calibrate.
 
     Uses a running server's engines where there is one. Every run is kept at once: after Ctrl-C, --resume goes on."""
     from ...router import Router

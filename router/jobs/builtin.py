@@ -21,7 +21,8 @@ from .verifiable import Verifiable, named
 BENCHMARK = "builtin"
 LENGTHS = (1, 2, 3, 5, 6, 7, 8)
 """Operators of a chain, each length a group; chains of 4 are on digits' border (questions.py)."""
-ALONE = "\n\nReply with the final answer alone."
+ALONE = "Reply with the final answer alone.\n\n"
+"""Comes first: what all questions begin with is read once by engines that keep prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _family(name: str, n: int, seed: int) -> Iterator[Verifiable]:
             levels.pop(at)
             continue
         seen.add(entry["question"])
-        prompt, answer = entry["question"].strip() + ALONE, str(entry["answer"])
+        prompt, answer = ALONE + entry["question"].strip(), str(entry["answer"])
         yield Verifiable(f"{name}-{named(prompt, answer)}", BENCHMARK, name, prompt, family.kind, answer)
 
 

@@ -14,7 +14,7 @@ from ..build import dearness
 from ..router import Router
 from ..wishes import candidates
 
-SHORT_THOUGHT, SHORT_ANSWER = 256, 10
+SHORT_THOUGHT, SHORT_ANSWER = 256, 8
 """Most tokens of an embedded model's answer with and without thought, where nobody says: digits thinks in under 130,
 and SmolLM2's longer answers are not worth waiting for. Other models have the limit of their engine."""
 

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 from ...domain import Query
@@ -75,18 +76,21 @@ class _Trier:
 
     async def all(self, trials: Sequence[Trial], concurrency: int) -> list[Trial]:
         """Run these, so many at a time; those that failed."""
-        waiting, failed = iter(trials), list[Trial]()
+        # A question's samples on a route come one after the other: the engine need not read the prompt again.
+        waiting = iter([list(samples) for _, samples in groupby(trials, lambda t: (t.question.id, t.contender.name))])
+        failed = list[Trial]()
         self._failures.clear()
         self._waiting = Counter(trial.contender.name for trial in trials)
         self._at, self._concurrency = len(self._todo) - len(trials), concurrency
 
         async def work() -> None:
-            for trial in waiting:
-                if not await self._one(trial):
-                    failed.append(trial)
-                self._waiting[trial.contender.name] -= 1
-                self._at += 1
-                self._progress(self._pace(len(failed)))
+            for samples in waiting:
+                for trial in samples:
+                    if not await self._one(trial):
+                        failed.append(trial)
+                    self._waiting[trial.contender.name] -= 1
+                    self._at += 1
+                    self._progress(self._pace(len(failed)))
 
         workers = [asyncio.create_task(work()) for _ in range(concurrency)]
         try:

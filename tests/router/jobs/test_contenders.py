@@ -19,7 +19,7 @@ def test_every_route_is_run_cheapest_first_twice_and_short_on_an_embedded_model(
     with digits_router(tmp_path) as router:
         found = contenders(router)
         assert [(c.name, c.mode, c.samples, c.max_tokens) for c in found] == [
-            ("small", "direct", 2, 10),
+            ("small", "direct", 2, 8),
             ("budgeted", "think(17)", 2, 256),
             ("full", "think", 2, 256),
         ]
