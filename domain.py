@@ -228,7 +228,8 @@ class Estimate:
 class Attempt:
     """One run of a route for a query: an answer (the last one is what the caller got), or evidence bought before it.
 
-    cost in currency at `price`; `error` is the sentence of what failed, None where nothing did."""
+    cost in currency at `price`; `error` is the sentence of what failed, None where nothing did. signs: what the
+    answer's own token probabilities say of it, by name (router/signs.py); empty where none were given."""
 
     route: str
     model: str
@@ -244,6 +245,7 @@ class Attempt:
     error: str | None = None
     warnings: tuple[str, ...] = ()
     answer: str | None = None
+    signs: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +333,7 @@ class Observation:
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
     None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model,
     thinking_budget and mode: what the route stood for when it answered (model None: the route's name alone says it;
-    mode None: not known)."""
+    mode None: not known); signs: as an Attempt's."""
 
     query_id: str
     group: str
@@ -348,3 +350,4 @@ class Observation:
     model: str | None = None
     thinking_budget: int | None = None
     mode: str | None = None
+    signs: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -2,10 +2,11 @@
 
     POINTSMAN_OUTCOMES=FOLDER python benchmarks/bench_routing.py [NAME ...] [--resamples 200] [--write]
 
-Reads FOLDER/constellations.yaml. Each constellation is evaluated at quality 0.99 by `work`, and by list prices too where
-it has them and people host its models. Where FOLDER/../checks/score.py lies (and pandas is installed), every decision
-file is scored by it as well and its figures are those in the table. --write puts the table into docs/results.md.
-Figures, by constellation and price: skill_mean, delta_points, chosen_skill, saved_against_last, promised_loss_error, apgr.
+Reads FOLDER/constellations.yaml. Each constellation is evaluated at quality 0.99 by `work`, and by list prices too
+where it has them and people host its models. Where FOLDER/../checks/score.py lies (and pandas is installed), every
+decision file is scored by it as well and its figures are those in the table. --write puts the table into
+docs/results.md. Figures, by constellation and price: skill_mean, delta_points, chosen_skill, saved_against_last,
+promised_loss_error, apgr.
 """
 
 from __future__ import annotations
@@ -127,7 +128,14 @@ def line(row: dict[str, Any]) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Every row under its head."""
-    heads = ["constellation, price", "questions", "skill (95 %)", "skill at chosen", "points at chosen", "saved vs last"]
+    heads = [
+        "constellation, price",
+        "questions",
+        "skill (95 %)",
+        "skill at chosen",
+        "points at chosen",
+        "saved vs last",
+    ]
     heads += ["promise less loss", "APGR", "verdict", "recommended"]
     ruler = ["---", *["--:"] * 7, "---", "---"]
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'|'.join(ruler)}|", *(line(row) for row in rows)])

@@ -122,7 +122,11 @@ class LadderModel:
         )
 
 
-def seen_of(features: Floats, tokens: Sequence[float], codes: Sequence[int]) -> Seen:
-    """One question as evidence: its lexical features (f,), and tokens and codes of its R answers (NaN and -1 where
-    there is none)."""
-    return Seen(features[np.newaxis], np.array([tokens], np.float64), np.array([codes], np.int64), signs={})
+def seen_of(
+    features: Floats, tokens: Sequence[float], codes: Sequence[int], signs: Sequence[Mapping[str, float]]
+) -> Seen:
+    """One question as evidence: its lexical features (f,), and of its R answers the tokens (0 where there is none), the
+    codes (-1) and the signs by name (none)."""
+    names = sorted({name for given in signs for name in given})
+    told = {name: np.array([[given.get(name, np.nan) for given in signs]]) for name in names}
+    return Seen(features[np.newaxis], np.array([tokens], np.float64), np.array([codes], np.int64), told)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 
-from ..backends import Event, Finished, Text, Thought, ToolCallDelta
+from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta
 from ..domain import Attempt, Call, Enforcement, Finish, Purpose, Route, Usage
 from .pricing import cost
+from .signs import signs
 
 
 class Watch:
@@ -25,6 +26,7 @@ class Watch:
         self._first_ms: float | None = None
         self._thought_tokens = self._answer_tokens = 0
         self._text: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
         self._tools = False
 
     async def __anext__(self) -> Event:
@@ -39,6 +41,7 @@ class Watch:
         elif isinstance(event, Text):
             self._answer_tokens += event.tokens
             self._text.append(event.text)
+            self._logprobs += event.logprobs
         else:
             self._tools = True
         return event
@@ -82,6 +85,7 @@ class Watch:
             error=self.error,
             warnings=done.warnings if done else (),
             answer="".join(self._text) or None,
+            signs=signs(self._logprobs),
         )
 
     def _elapsed(self) -> float:

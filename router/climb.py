@@ -6,7 +6,7 @@ an artifact (classifiers/ladder_model.py), the structure from ladder.py; what is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -102,7 +102,9 @@ def _seen(model: LadderModel, features: Floats, answers: dict[str, int], evidenc
     said = [_text(evidence[answers[route]]) if route in answers else None for route in model.routes]
     codes = agreement_codes([said], model.comparison)[0].tolist()
     tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
-    return seen_of(features, tokens, codes)
+    nothing: Mapping[str, float] = {}
+    signs = [evidence[answers[r]].signs if r in answers else nothing for r in model.routes]
+    return seen_of(features, tokens, codes, signs)
 
 
 def _allowed(

@@ -71,6 +71,15 @@ class ObjectiveConfig(BaseModel):
         raise AssertionError("unreachable: one of the three is set")
 
 
+class EvidenceConfig(BaseModel):
+    """What an answer that is bought before committing may cost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_tokens: int = Field(1024, ge=1, description="most tokens, thought included; what is cut off answers nobody")
+    deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
+
+
 class Settings(BaseSettings):
     """The effective configuration of a router."""
 
@@ -87,6 +96,10 @@ class Settings(BaseSettings):
     )
     escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
     deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")
+    evidence: EvidenceConfig = Field(
+        default_factory=lambda: EvidenceConfig(max_tokens=1024, deadline_ms=30_000),
+        description="limits of answers bought before committing",
+    )
     embedder: Literal["static", "onnx", "sentence-transformers"] = Field("static", description="the text encoder")
     embedder_path: Path | None = Field(None, description="folder of the encoder, where it is not the shipped one")
     engines: EnginesConfig = Field(default_factory=EnginesConfig, description="limits that hold for every engine")

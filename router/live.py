@@ -13,12 +13,13 @@ from typing import TypeAlias
 
 from ..backends import Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
 from ..classifiers import vectors_id
-from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
+from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Usage, Wish
 from ..errors import BackendError, BackendUnavailable
 from ..store import Record
 from . import policy
 from .attempts import Watch, is_token
 from .decide import Considered, Decider, conclude
+from .signs import ALTERNATIVES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Answered:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """Limits of an answer that is bought before committing: tokens, thought included, and milliseconds. What is cut off
+    is evidence all the same, but answers nobody; a call that takes longer has failed and cost what it cost."""
+
+    max_tokens: int = 1024
+    deadline_ms: float = 30_000
+
+
 LiveEvent: TypeAlias = Decided | Thought | Text | ToolCallDelta | Answered
 Recorder: TypeAlias = Callable[[Record], bool]
 
@@ -57,9 +67,11 @@ class Live:
         *,
         begin: Callable[[Record], None] | None = None,
         deadline_ms: float | None = None,
+        bought: Bought | None = None,
     ) -> None:
         self.decider, self.engines, self.modes = decider, engines, modes
         self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
+        self._bought = bought or Bought()
 
     async def run(self, query: Query, wish: Wish | None = None) -> AsyncGenerator[LiveEvent, None]:
         """Decided, then the answer's events, then Answered. Closing it cancels the generation at the engine.
@@ -116,9 +128,19 @@ class Live:
     def _watch(self, run: _Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
+        if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
+            call = self._evidence(call)
         self.decider.outages.trying(route.model)
         prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
         return Watch(route, call, self.engines[route.model].stream(call), prompt)
+
+    def _evidence(self, call: Call) -> Call:
+        """The call within the limits of what is bought, with the probabilities of its tokens."""
+        limits = self._bought
+        most = min(limits.max_tokens, call.max_tokens or limits.max_tokens)
+        deadline = min(limits.deadline_ms, call.deadline_ms or limits.deadline_ms)
+        asked = max(call.logprobs or 0, ALTERNATIVES)
+        return replace(call, max_tokens=most, deadline_ms=deadline, logprobs=asked)
 
     async def _first(self, run: _Run, watch: Watch) -> Event | None:
         """The first event that a caller sees, or Finished; None where the attempt failed and the policy goes on."""
@@ -156,7 +178,9 @@ class Live:
         run.attempts.append(run.attempts.pop(step.bought))
         run.watch = kept.watch
         run.watch_counted = True
-        return [Decided(run.decision), *kept.events, self._answered(run)]
+        wanted = run.considered.query.logprobs is not None
+        events = kept.events if wanted else tuple(_without_logprobs(event) for event in kept.events)
+        return [Decided(run.decision), *events, self._answered(run)]
 
     def _answered(self, run: _Run) -> Answered:
         watch, decision = run.watch, run.decision
@@ -182,6 +206,11 @@ class Live:
     def _recorded(self, run: _Run, decision: Decision, attempts: tuple[Attempt, ...]) -> Record:
         c, encoder = run.considered, vectors_id(self.decider.embedder)
         return Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder)
+
+
+def _without_logprobs(event: Thought | Text | ToolCallDelta) -> Thought | Text | ToolCallDelta:
+    """The event as a caller who asked for no log-probabilities gets it."""
+    return event if isinstance(event, ToolCallDelta) else replace(event, logprobs=())
 
 
 @dataclass(frozen=True, slots=True)

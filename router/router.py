@@ -23,7 +23,7 @@ from ..store import Receipt, Record, Store, parse_outcome
 from . import build
 from .config import Settings
 from .config import load as load_settings
-from .live import Answered, Live, LiveEvent, collect
+from .live import Answered, Bought, Live, LiveEvent, collect
 from .objectives import as_objective
 from .queries import Askable, as_query
 from .serving import Refresher
@@ -67,6 +67,7 @@ class Router:
             self.store.put,
             begin=self.store.begin,
             deadline_ms=settings.deadline_ms,
+            bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms),
         )
         self._refresher = Refresher(self.decider, self.store)
         self._opening = threading.Lock()

@@ -94,6 +94,7 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
             input_tokens=attempt.usage.prompt,
             output_tokens=attempt.usage.output,
             answer=attempt.answer,
+            signs=attempt.signs,
             weight=asked.weight if got else 1.0,
             model=attempt.model,
             thinking_budget=attempt.thinking_budget,

@@ -206,6 +206,7 @@ def _attempt_row(decision_id: str, call: Paid) -> dict[str, Any]:
         "error": None if attempt.error is None else storable(attempt.error),
         "warnings": list(attempt.warnings),
         "answer": None if attempt.answer is None else storable(attempt.answer),
+        "signs": {name: _number(value) for name, value in attempt.signs.items()} or None,
     }
 
 
@@ -225,7 +226,13 @@ def _attempt_of(row: Row) -> Attempt:
         error=row["error"],
         warnings=tuple(row["warnings"]),
         answer=row["answer"],
+        signs=_signs_of(row["signs"]),
     )
+
+
+def _signs_of(stored: dict[str, float | None] | None) -> dict[str, float]:
+    """Rows from before there were signs have none."""
+    return {name: _float(value) for name, value in (stored or {}).items()}
 
 
 def _price_row(price: Price) -> dict[str, Any]:

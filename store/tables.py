@@ -160,6 +160,7 @@ attempts = Table(
     Column("error", Text),
     Column("warnings", _Json, nullable=False),
     Column("answer", Text),
+    Column("signs", _Json),
     Index(None, "decision_id"),
 )
 """One row a call that was paid for. `position` orders a record's attempts, `evidence_position` what was bought before

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...classifiers.answers import agreement_codes
 from ...classifiers.evidence import Seen
@@ -26,6 +27,8 @@ from .evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, SHIFT_ERRORS, best_fix
 from .evaluation.recording import Recording, folds_by_question, question_of
 from .evaluation.replay import Aim
 from .induction import LadderPolicy, Terms, fixed_results, induce
+
+Doubles: TypeAlias = NDArray[np.float64]
 
 MIN_COMPLETE = 100
 """With fewer complete questions a ladder is not fitted."""
@@ -111,8 +114,14 @@ def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recordi
         output_price=np.array([route.price.output / 1e6 for route in aim.routes]),
         call_price=np.zeros(len(names)),
         input_tokens=np.array([[float(o.input_tokens or 0.0) for o in row] for row in table]),
-        seen=Seen(lexical_batch(prompts), tokens, codes, {}),
+        seen=Seen(lexical_batch(prompts), tokens, codes, _signs(table)),
     )
+
+
+def _signs(table: Sequence[Sequence[Observation]]) -> dict[str, Doubles]:
+    """What came with the answers, by name, each (n, R), NaN where it is not known."""
+    names = sorted({name for row in table for o in row for name in o.signs})
+    return {name: np.array([[o.signs.get(name, np.nan) for o in row] for row in table]) for name in names}
 
 
 def _points(recording: Recording, policy: LadderPolicy, *, shift: bool) -> tuple[Point, ...]:

@@ -24,6 +24,7 @@ from ....domain import Price
 from ....errors import DataError
 from ....store import Constellation, DerivedRoute, RecordedRoute, Table, read_table
 from ...ladder import Ladder, Track
+from ...signs import NAMES
 
 Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -32,7 +33,7 @@ PriceKind: TypeAlias = Literal["work", "list"]
 WORK = Price(input=0.1, cached_input=0.0, output=1.0, assumed=True)
 """The price of `work`: one an output token, a tenth of it an input token."""
 
-SIGNS = ("confidence_verbal", "confidence_tokenprob", "abstained")
+SIGNS = ("confidence_verbal", "confidence_tokenprob", "abstained", *NAMES)
 """Columns that belong to an answer and are seen with it."""
 
 _BLANKS = re.compile(r"\s+")
