@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import BUDGETS, FULL, SMALL, Bill, Row, constellation, decisions, mean, only, run, world
+from recorded import BUDGETS, FULL, SECOND, SMALL, Bill, Row, constellation, decisions, mean, only, run, table, world
 
 from pointsman.domain import Json
 from pointsman.router.jobs.evaluation.evaluate import Evaluation
+from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.report import plain_points
 
 ROWS = world(400)
 ROUTES = constellation(BUDGETS)
@@ -150,3 +152,34 @@ def test_the_repeatable_oracle_needs_samples_and_knows_luck_from_knowledge() -> 
     same: list[Any] = [*lot, *[r | {"sample": 1} for r in lot]]
     known = run(same, routes).report
     assert known["repeatable_oracle"]["accuracy"] == pytest.approx(known["oracle"]["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("routes", "best", "behind"), [(BUDGETS, "b300", ("full", "b300")), ((SMALL, SECOND), "second", ("second",))]
+)
+def test_what_needs_no_learning_is_every_route_the_agreement_rules_and_silence(
+    routes: Any, best: str, behind: tuple[str, ...]
+) -> None:
+    """The best route first. Behind the probes stand the last route and the best one, whole, or nothing where it is a
+    probe itself (the scorer's definition, which charges a budget's fallback again)."""
+    kinds = constellation(routes)
+    bill, ids = Bill(ROWS, kinds), sorted({r["query_id"] for r in ROWS})
+    found = plain_points(read_recording(table(ROWS), kinds), best)
+    answers: dict[str, list[str]] = {}
+    for r in ROWS:
+        if r["model"] != "m-full":
+            answers.setdefault(r["query_id"], []).append(r["answer"])
+    names = [best, *(r.name for r in routes if r.name != best)]
+    want = [[bill.of(q, [name], name) for q in ids] for name in names]
+    for name in behind:
+        rule = []
+        for q in ids:
+            probes, last = sum(bill.of(q, [p], p)[3] for p in ("small", "second")), bill.of(q, [name], name)
+            same = len(set(answers[q])) == 1
+            right = bill.of(q, ["small"], "small")[0] if same else last[0]
+            rule.append((right, 0, 0, probes + (0 if same or name == "second" else last[3])))
+        want.append(rule)
+    want.append([(0.0, 0, 0, 0.0)] * len(ids))
+    assert found.correct == pytest.approx(np.array([[end[0] for end in point] for point in want]))
+    assert found.cost == pytest.approx(np.array([[end[3] for end in point] for point in want]))
+    assert found.accuracy == found.correct[0].mean()

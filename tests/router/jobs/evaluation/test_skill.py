@@ -146,3 +146,16 @@ def test_apgr_depends_on_the_order_of_scores_alone(seed: int) -> None:
     assume(found is not None)
     assert apgr(np.exp(3 * score), groups, gain) == pytest.approx(found)
     assert apgr(score[order], groups[order], gain[order]) == pytest.approx(found)
+
+
+def test_luck_on_few_questions_is_no_skill() -> None:
+    """Two hundred random mixes on sixty questions: the luckiest loses more than it was chosen for, and mixing is
+    looked at where that came out."""
+    skills = []
+    for seed in range(10):
+        table, rng = plain(seed), np.random.default_rng(seed + 10_000)
+        few = Plain(table.correct[:, :60], table.cost[:, :60])
+        small = rng.random((200, 60)) < rng.random((200, 1))
+        correct, cost = np.where(small, few.correct[1], few.correct[0]), np.where(small, 10.0, 100.0)
+        skills.append(at_losses(correct, cost, few, 0)[1].skill)
+    assert np.mean(skills) < 0.06
