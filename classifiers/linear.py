@@ -6,7 +6,9 @@ imported when a fit starts, so that nothing on the serving path waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -29,7 +31,8 @@ def logistic_path(x: Doubles, y: Doubles, w: Doubles, strengths: Sequence[float]
     model = cast("Any", LogisticRegression(solver="newton-cholesky", tol=1e-5, warm_start=True))
     inputs, out = x[rows, 1:], list[Doubles]()
     for strength in strengths:
-        model.set_params(C=strength).fit(inputs, labels, sample_weight=weight)
+        with _searching():
+            model.set_params(C=strength).fit(inputs, labels, sample_weight=weight)
         out.append(np.concatenate([model.intercept_, model.coef_[0]]))
     return out
 
@@ -41,9 +44,19 @@ def poisson_path(x: Doubles, y: Doubles, penalties: Sequence[float]) -> list[Dou
     model = cast("Any", PoissonRegressor(solver="newton-cholesky", tol=1e-5, warm_start=True))
     out = list[Doubles]()
     for penalty in penalties:
-        model.set_params(alpha=penalty).fit(x[:, 1:], y)
+        with _searching():
+            model.set_params(alpha=penalty).fit(x[:, 1:], y)
         out.append(np.concatenate([[model.intercept_], model.coef_]))
     return out
+
+
+@contextmanager
+def _searching() -> Generator[None]:
+    """Where a step of the Newton solver finds no descent (labels that hardly vary), scikit-learn
+    says so and goes on with L-BFGS, to the same end: nothing that an owner could act on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Line search of Newton solver")
+        yield
 
 
 def logistic_factor(x: Doubles, w: Doubles, weights: Doubles, strength: float) -> Doubles:

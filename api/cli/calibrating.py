@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from .screen import err, out
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+    from rich.status import Status
 
     from ...router import Router
     from ...router.jobs.calibrate import Ran
@@ -52,9 +54,10 @@ def calibrate(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the calibration that was stopped.")] = False,
 ) -> None:
-    """Run questions with known answers through all routes, learn from them, say which budget to fix. Needs the extra calibrate.
+    """Run questions with known answers through all routes, learn from them, say which budget to fix.
 
-    Uses a running server's engines where there is one. Every run is kept at once: after Ctrl-C, --resume goes on."""
+    Needs the extra calibrate. Uses a running server's engines where there is one. Every run is kept at once: after
+    Ctrl-C, --resume goes on."""
     from ...router import Router
     from ...router.jobs.calibrate import FOLDER, OUTCOMES, RUNS, conclude
     from ...router.jobs.journal import Journal
@@ -71,14 +74,18 @@ def calibrate(
         with Journal(folder / RUNS, resume=resume) as journal:
             try:
                 ran = _run(router, asked, names, samples, max_tokens, journal, concurrency)
+                with err().status("fitting, then looking at groups held out") as status:
+                    told = partial(_told, status)
+                    made = conclude(router, ran, target, told)
             except KeyboardInterrupt:
                 _say_how_to_go_on(where, builtin, data, routes, samples, max_tokens, concurrency, table)
                 raise
-        screen = err()
-        with screen.status("fitting, then looking at groups held out") as status:
-            made = conclude(router, ran, target, lambda what, done, of: status.update(f"{what}: {done} of {of}"))
     for part in show(ran, made, time.perf_counter() - started, where.words):
         out().print(part, soft_wrap=isinstance(part, str))
+
+
+def _told(status: Status, what: str, done: int, of: int) -> None:
+    status.update(f"{what}: {done} of {of}")
 
 
 def _checked_table(file: Path) -> Path:

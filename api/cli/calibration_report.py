@@ -36,7 +36,8 @@ def show(ran: Ran, made: Calibrated, seconds: float, words: str) -> Iterator[Ren
         yield f"Artifact {made.released.retrained.artifact.id} {serves}."
     yield f"Table: {_plain(str(made.table))}"
     if made.routes is not None:
-        yield f"More: pointsman evaluate --constellation {_plain(str(made.routes) + words)} --price list"
+        price = made.figures["price"] if made.figures else "work"
+        yield f"More: pointsman evaluate --constellation {_plain(str(made.routes) + words)} --price {price}"
 
 
 def _front(made: Calibrated) -> Any:

@@ -5,6 +5,7 @@ process: it reads lines of JSON and answers each with a line."""
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ CHECK_S = 5.0
 """How long one check may take, in seconds..."""
 START_S = 60.0
 """...and the first one of a process, which has to be started and to load what it needs."""
+MEMORY = 4 << 30
+"""Bytes of address space that the process may have."""
 _LINE = 16 * 1024 * 1024
 
 
@@ -87,14 +90,20 @@ class Checker:
 
 def main() -> None:
     """Answer every line with a line: [correct, answer], or null where the check broke down."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
         kind, wanted, text = json.loads(line)
+        faulthandler.dump_traceback_later(2 * START_S, exit=True)  # whoever should stop it may be gone
         try:
             found = check(kind, wanted, text)
         except Exception:  # noqa: BLE001 - foreign code on foreign text may raise anything; the answer is not right
             said = None
         else:
             said = [found.correct, found.answer]
+        faulthandler.cancel_dump_traceback_later()
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 

@@ -14,6 +14,7 @@ from pointsman.router.jobs.calibrate import Calibrated, Ran
 
 FIGURES = {
     "n_queries": 300,
+    "price": "list",
     "routes": {
         "full": {"accuracy": 0.9, "output_tokens": 900.0, "cost": 910.0},
         "small": {"accuracy": 0.5, "output_tokens": 9.0, "cost": 19.0},

@@ -31,6 +31,13 @@ async def test_a_check_that_breaks_down_is_wrong() -> None:
         assert (await checker.check("json_schema", {"type": "integer"}, "1")).correct == 1.0
 
 
+async def test_a_number_that_fits_no_memory_is_wrong() -> None:
+    """Multiplied out it would have ten thousand million digits."""
+    async with Checker(seconds=3) as checker:
+        assert (await checker.check("mathematics", "1", "$10^{10^{10}}$")).correct == 0.0
+        assert (await checker.check("mathematics", "1/2", "$0.5$")).correct == 1.0
+
+
 async def test_cancelling_leaves_no_answer_for_the_next_question() -> None:
     async with Checker(seconds=5) as checker:
         await checker.check("regex", "a", "a")
