@@ -29,6 +29,11 @@ PROMISES = {
     "tokens": "at most 60 % of the full route's output tokens",
     "beats_random_mix": "more accurate than random mixing of fixed routes at equal cost",
 }
+HIDDEN_PROMISES = {
+    "accuracy": "with evidence: the best fixed route's accuracy, within 1 point",
+    "cheaper_than_text": "with evidence: cheaper than deciding on the text alone",
+    "beats_random_mix": "with evidence: more accurate than random mixing at equal cost",
+}
 
 
 def demo(
@@ -72,11 +77,13 @@ def _play(settings: Settings) -> Json:
 
     from ...router import Router
     from ...router.jobs.demo import play
+    from ...router.jobs.hidden import play_hidden
 
     async def run(progress: Progress) -> Json:
         await router.open_engines(await asyncio.to_thread(router.endpoints))
         try:
-            return await play(router, settings.home / "artifacts", progress)
+            told = await play(router, settings.home / "artifacts", progress)
+            return {**told, "hidden": await play_hidden(router, settings.home / "artifacts", progress)}
         finally:
             await router.aclose()
 
@@ -129,10 +136,26 @@ def show(result: Json, screen: Console, seconds: float) -> None:
         kept = result["kept"][name]
         screen.print(f"{'kept    ' if kept else 'NOT KEPT'}  {promise}", style="green" if kept else "bold red")
     full, learnt = result["routes"][ROUTES[-1]], result["retrained"]
+    _show_hidden(result["hidden"], screen)
     screen.print(
         f"\nRetrained: {learnt['accuracy']:.1%} right at {learnt['output_tokens'] / full['output_tokens']:.0%} of the "
         f"full route's output tokens ({full['accuracy']:.1%} right). It all took {seconds:.0f} s."
     )
+
+
+def _show_hidden(hidden: Json, screen: Console) -> None:
+    """The second story: the same characters in another order."""
+    entries = [(f"always {name}", hidden["routes"][name]) for name in ROUTES]
+    entries += [("on the text alone", hidden["text_only"]), ("with evidence", hidden["evidence"])]
+    entries += [("random mix, same cost", hidden["random_mix"]), ("oracle", hidden["oracle"])]
+    title = f"{hidden['n_test']} chains whose text does not tell how hard they are, {hidden['n_train']} learnt from"
+    screen.print()
+    screen.print(contestants(title, entries))
+    for name, promise in HIDDEN_PROMISES.items():
+        kept = hidden["kept"][name]
+        screen.print(f"{'kept    ' if kept else 'NOT KEPT'}  {promise}", style="green" if kept else "bold red")
+    for route, reason in hidden["reasons"].items():
+        screen.print(f"  {route}: {reason}", style="dim", markup=False)
 
 
 def _needs_matplotlib() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ async def play(router: Router, folder: Path, progress: Progress, *, seed: int = 
     train, test = questions(seed)
     logged = await run_all(router, train, "logging", progress, feed_back=True)
     await asyncio.to_thread(router.store.flush, 30.0)
-    learnt = await asyncio.to_thread(_learn, router, folder)
+    learnt = await asyncio.to_thread(learn, router, folder)
     tested = await run_all(router, test, "testing", progress, feed_back=False)
-    data = _recorded(router.routes, tested, len(test))
+    data = recorded_runs(router.routes, tested, len(test))
     return story(router, test, data, learnt, n_train=len({r.question for r in logged}))
 
 
@@ -71,9 +72,15 @@ def questions(seed: int) -> tuple[tuple[Question, ...], tuple[Question, ...]]:
 
 
 async def run_all(
-    router: Router, asked: Sequence[Question], what: str, progress: Progress, *, feed_back: bool
+    router: Router,
+    asked: Sequence[Question],
+    what: str,
+    progress: Progress,
+    *,
+    feed_back: bool,
+    logprobs: int | None = None,
 ) -> list[Ran]:
-    """Run every question on every route, a few at a time."""
+    """Run every question on every route, a few at a time; logprobs: alternatives to ask for with each token."""
     gate = asyncio.Semaphore(CONCURRENCY)
     jobs = [(i, name) for i in range(len(asked)) for name in TIERS]
     done = 0
@@ -81,7 +88,7 @@ async def run_all(
     async def one(i: int, name: str) -> Ran:
         nonlocal done
         async with gate:
-            query = Query(messages=({"role": "user", "content": asked[i].prompt},))
+            query = Query(messages=({"role": "user", "content": asked[i].prompt},), logprobs=logprobs)
             _, answered = await collect(router.run(query, Wish(route=name)))
         right = check(asked[i], answered.attempts[-1].answer or "")
         if feed_back:
@@ -93,13 +100,14 @@ async def run_all(
     return list(await asyncio.gather(*(one(i, name) for i, name in jobs)))
 
 
-def _learn(router: Router, folder: Path) -> Retrained:
+def learn(router: Router, folder: Path, since: datetime | None = None) -> Retrained:
+    """Retrain on what the router's store logged since then, for its own routes."""
     aim = Aim(router.routes, router.decider.standing.objective, router.decider.standing.safe_route)
-    source = from_store(router.store, aim, router.decider.embedder)
+    source = from_store(router.store, aim, router.decider.embedder, since)
     return retrain(source.observations, aim, router.decider.embedder, folder)
 
 
-def _recorded(routes: Sequence[Route], ran: Sequence[Ran], n: int) -> Recorded:
+def recorded_runs(routes: Sequence[Route], ran: Sequence[Ran], n: int) -> Recorded:
     """The test runs as a table of outcomes at the demo's price: output + 0.1 x input tokens."""
     shape = (n, len(routes))
     correct, costs, tokens = (np.full(shape, np.nan) for _ in range(3))
@@ -117,9 +125,9 @@ def story(router: Router, test: Sequence[Question], data: Recorded, learnt: Retr
     rows = np.arange(len(test))
     names = [route.name for route in data.routes]
     fixed = figures.fixed(data, rows)
-    cold = figures.figure(data, rows, _decided(router, test, names))
+    cold = figures.figure(data, rows, decided(router, test, names))
     router.decider.use(speaks_for(learnt.artifact, router.decider.standing.routes))
-    chosen = _decided(router, test, names)
+    chosen = decided(router, test, names)
     retrained = figures.figure(data, rows, chosen)
     best = figures.best_fixed(fixed)
     mix = figures.random_mix(fixed, retrained.cost)
@@ -143,7 +151,7 @@ def story(router: Router, test: Sequence[Question], data: Recorded, learnt: Retr
     return result
 
 
-def _decided(router: Router, test: Sequence[Question], names: Sequence[str]) -> Any:
+def decided(router: Router, test: Sequence[Question], names: Sequence[str]) -> Any:
     """The route's index for each chain, as the router decides it now."""
     queries = [Query(messages=({"role": "user", "content": q.prompt},)) for q in test]
     return np.array([names.index(router.decider.decide(query)[0].route.name) for query in queries])

@@ -107,6 +107,23 @@ def by_difficulty(n: int, seed: int, names: Sequence[str] = tuple(DIFFICULTIES))
     return tuple(drawn)
 
 
+def annulled(n: int, seed: int) -> tuple[Question, ...]:
+    """`n` different chains of 6 and 7 operators, one of which is `*0`: in every other one at the end, so that the
+    answer is 0 whatever stands before, else at the beginning, so that all the rest must be worked out.
+
+    Both kinds have the same characters in another order, so nothing that counts them can tell how hard a chain is; the
+    model itself is sure of the easy ones. The same arguments give the same questions."""
+    rng = random.Random(seed)  # noqa: S311 - repeatable questions, not secrets
+    drawn: dict[str, Question] = {}
+    while len(drawn) < n:
+        easy, steps = len(drawn) % 2 == 0, 5 + len(drawn) // 2 % 2
+        rest = "".join(f"{rng.choice('+-')}{rng.randrange(1, 10)}" for _ in range(steps))
+        first = str(rng.randrange(1, 10))
+        chain = f"{first}{rest}*0" if easy else f"{first}*0{rest}"
+        drawn.setdefault(chain, Question(chain, str(evaluate_chain(chain)), "annulled", "easy" if easy else "hard"))
+    return tuple(drawn.values())
+
+
 def check(question: Question, answer_text: str) -> bool:
     """Whether a model's answer is right: exactly the answer, blanks around it apart."""
     return answer_text.strip() == question.answer
