@@ -28,7 +28,16 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- routing: begin -->", "<!-- routing: end -->"
 HOSTED = ("qwen3", "medagents")
-KEPT = ("skill_mean", "delta_points", "chosen_skill", "saved_against_last", "promised_loss_error", "apgr", "dear_share")
+KEPT = (
+    "skill_mean",
+    "apgr_probed",
+    "delta_points",
+    "chosen_skill",
+    "saved_against_last",
+    "promised_loss_error",
+    "apgr",
+    "dear_share",
+)
 MONEY = ("skill_mean", "chosen_skill", "saved_against_last")
 
 
@@ -88,6 +97,7 @@ def one(folder: Path, constellation: dict[str, Any], name: str, price: str, resa
         "promised_loss_error": 100 * (chosen["promised_loss"] + chosen["accuracy_delta"]),
         "apgr": ours["apgr"],
         "dear_share": chosen["dear_share"],
+        "apgr_probed": ours["apgr_probed"],
         "text_only_apgr": report["policies"]["text_only"]["apgr"],
         "seconds": round(time.time() - start, 1),
     }
@@ -122,7 +132,13 @@ def line(row: dict[str, Any]) -> str:
     ci = row.get("skill_mean_ci")
     skill = cell("skill_mean") + (f" ({100 * ci[0]:+.0f} to {100 * ci[1]:+.0f})" if ci else "")
     cells = [f"{row['name']}, {row['price']}", f"{row['n']:,}", skill, cell("chosen_skill"), cell("delta_points")]
-    cells += [cell("saved_against_last"), cell("promised_loss_error"), cell("apgr"), row["verdict"], row["recommended"]]
+    cells += [
+        cell("saved_against_last"),
+        cell("promised_loss_error"),
+        cell("apgr_probed"),
+        row["verdict"],
+        row["recommended"],
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -136,7 +152,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "points at chosen",
         "saved vs last",
     ]
-    heads += ["promise less loss", "APGR", "verdict", "recommended"]
+    heads += ["promise less loss", "APGR, probes", "verdict", "recommended"]
     ruler = ["---", *["--:"] * 7, "---", "---"]
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'|'.join(ruler)}|", *(line(row) for row in rows)])
 

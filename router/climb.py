@@ -115,7 +115,7 @@ def _allowed(
     if isinstance(action, Purchase):
         return route in can
     given = evidence[answers[route]]
-    return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(given.answer)
+    return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool((given.answer or "").strip())
 
 
 def _best_allowed(

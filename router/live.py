@@ -178,9 +178,8 @@ class Live:
         run.attempts.append(run.attempts.pop(step.bought))
         run.watch = kept.watch
         run.watch_counted = True
-        wanted = run.considered.query.logprobs is not None
-        events = kept.events if wanted else tuple(_without_logprobs(event) for event in kept.events)
-        return [Decided(run.decision), *events, self._answered(run)]
+        wanted = run.considered.query.logprobs
+        return [Decided(run.decision), *(_shown(event, wanted) for event in kept.events), self._answered(run)]
 
     def _answered(self, run: _Run) -> Answered:
         watch, decision = run.watch, run.decision
@@ -208,9 +207,12 @@ class Live:
         return Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder)
 
 
-def _without_logprobs(event: Thought | Text | ToolCallDelta) -> Thought | Text | ToolCallDelta:
-    """The event as a caller who asked for no log-probabilities gets it."""
-    return event if isinstance(event, ToolCallDelta) else replace(event, logprobs=())
+def _shown(event: Thought | Text | ToolCallDelta, wanted: int | None) -> Thought | Text | ToolCallDelta:
+    """The event as a caller gets it who asked for so many alternatives a token (None: no log-probabilities)."""
+    if isinstance(event, ToolCallDelta):
+        return event
+    told = () if wanted is None else tuple(replace(token, top=token.top[:wanted]) for token in event.logprobs)
+    return replace(event, logprobs=told)
 
 
 @dataclass(frozen=True, slots=True)

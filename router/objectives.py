@@ -86,9 +86,7 @@ def plan(objective: Objective, curve: Sequence[Point]) -> Plan | None:
     if not any(p.route is not None for p in curve):
         return None
     need = objective.value * reference(curve)
-    enough = [p for p in curve if p.kept >= need - 1e-9]
-    # The best point itself is always enough, even where a rung may not be relied on for what it reached.
-    enough = enough or [max((p for p in curve if p.rung is None), key=lambda p: (p.accuracy, -p.cost))]
+    enough = [p for p in curve if p.kept >= need - 1e-9]  # never empty: the point that is the measure is among them
     best = min(enough, key=lambda p: (p.cost, p.route is None, p.rung is not None))
     if best.route is not None:
         return Fixed(best.route, "the cheapest way to this quality is this one route for everything")
@@ -105,9 +103,9 @@ def on_text(curve: Sequence[Point]) -> tuple[Point, ...]:
 
 def reference(curve: Sequence[Point]) -> float:
     """The accuracy that `quality` is a share of: the best fixed route's, or, where routes know different things, what
-    choosing between them reached. The curve must have a fixed route."""
+    choosing between them reached and may be relied on for. The curve must have a fixed route."""
     fixed = max(p.accuracy for p in curve if p.route is not None)
-    priced = max((p.accuracy for p in curve if p.route is None), default=0.0)
+    priced = max((min(p.accuracy, p.kept) for p in curve if p.route is None), default=0.0)
     return priced if priced - fixed > COMPLEMENTARY else fixed
 
 

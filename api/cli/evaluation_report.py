@@ -62,6 +62,7 @@ def _policies(figures: Json) -> Any:
             (
                 name,
                 figure(policy["apgr"]),
+                figure(policy["apgr_probed"]),
                 share(chosen["accuracy"]),
                 _points(chosen["accuracy_delta"], chosen["ci95"]),
                 share(chosen["saved"]),
@@ -70,7 +71,17 @@ def _policies(figures: Json) -> Any:
                 f"{100 * chosen['promised_loss']:+.1f}",
             )
         )
-    columns = ("policy", "APGR", "accuracy", "points vs best fixed", "saved", "skill", "saved vs last", "promised loss")
+    columns = (
+        "policy",
+        "APGR",
+        "with all probes",
+        "accuracy",
+        "points vs best fixed",
+        "saved",
+        "skill",
+        "saved vs last",
+        "promised loss",
+    )
     goal = figures["objective"]
     return table(f"At the point chosen in training for {goal['kind']} {goal['value']:g}", columns, rows)
 

@@ -144,6 +144,7 @@ def compare_results(
     gain = error_price * right - cost
     differ = (right != 0) | (np.abs(cost) > 1e-12)
     low, high = interval(gain, clusters=groups)
+    seen_low, seen_high = interval(gain[differ], clusters=groups[differ])
     return Comparison(
         serving=label,
         n=len(gain),
@@ -154,9 +155,9 @@ def compare_results(
         high=high,
         differ=_mean(differ.astype(float)),
         seen=int(differ.sum()),
-        seen_gain=_mean(gain),
-        seen_low=low,
-        seen_high=high,
+        seen_gain=_mean(gain[differ]) if differ.any() else float("nan"),
+        seen_low=seen_low,
+        seen_high=seen_high,
         accuracy_gain=_mean(right),
         cost_change=_mean(cost),
     )

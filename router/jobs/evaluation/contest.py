@@ -18,7 +18,7 @@ from ....classifiers.smoothers import Neighbours, smoother
 from ....domain import Objective
 from ...ladder import Fixed, Ladder, cheapest_first, fixed_route
 from ..induction import LadderPolicy, Terms, fixed_results, induce
-from .models import RouteModel, fit_routes, probe_rows, text_rows
+from .models import RouteModel, fit_routes, probe_rows, score, text_rows
 from .plans import (
     SHIFT_CAUTION,
     Candidate,
@@ -53,12 +53,15 @@ class Rules:
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One policy on the held-out questions. score (n,): probability that the first route's own answer is right, as it
-    stood before anything but the probes was bought. curve: None for a policy without points."""
+    stood at the chosen point when only probes had been bought: those that were not bought there are not looked at.
+    probed (n,): the same had all probes been bought for every question, None for a policy that buys none. curve: None
+    for a policy without points."""
 
     curve: Played | None
     chosen: Played
     score: Doubles
     plan: str
+    probed: Doubles | None = None
 
 
 def error_prices(recording: Recording) -> tuple[float, ...]:
@@ -89,7 +92,7 @@ class _Fold:
     def __init__(self, train: Recording, test: Recording, rules: Rules, reference: Fixed) -> None:
         self._train, self._test, self._rules, self._reference = train, test, rules, reference
         self._prices = error_prices(train)
-        method = smoother(rules.estimator)
+        self._method = method = smoother(rules.estimator)
         self.text = fit_routes(train, text_rows(train), method)
         self._p_text, _ = self.text.predict(text_rows(test))
         self._seen = fit_routes(train, probe_rows(train, train), method)
@@ -114,7 +117,9 @@ class _Fold:
         plan = self._choose(candidates, probing=probing)
         played = play(policy, test)
         chosen = self._carry_out(plan, played, policy)
-        return Entry(beside([played, self._always(self._reference)]), chosen, self._p_seen[:, 0], str(plan))
+        curve = beside([played, self._always(self._reference)])
+        mine = score(self._train, self._test, self._bought(chosen), self._method)
+        return Entry(curve, chosen, mine, str(plan), self._p_seen[:, 0])
 
     def commit(self, model: RouteModel, p: Doubles | None = None, cost: Doubles | None = None) -> Entry:
         """A policy that commits to one fixed route on the model's estimates (p, cost: on the test questions)."""
@@ -147,6 +152,13 @@ class _Fold:
         rules = [self._agree(self._reference), self._agree(last)]
         same = agreeing(self._test).astype(np.float64)
         return Entry(beside(rules), rules[0], same, str(Plan("agreement", route=self._reference.name)))
+
+    def _bought(self, chosen: Played) -> list[frozenset[int]]:
+        """The tracks whose whole answer was bought for each question: what may be looked at."""
+        ladder = self._train.ladder
+        tops = {track.route: place for place, track in enumerate(ladder.tracks)}
+        sets = [frozenset(tops[name] for name in path.bought if name in tops) for path in chosen.paths]
+        return [sets[int(code)] for code in chosen.path[:, 0]]
 
     def _choose(self, candidates: list[Candidate], *, probing: bool) -> Plan:
         objective = self._rules.objective

@@ -76,7 +76,8 @@ def evaluate(
     if settings.controls:
         progress("controls", 0, 1)
         drawn = [_division(learn, test, rows) for learn, rows in divisions]
-        real = made["policies"]["pointsman"]["apgr"]
+        ours = made["policies"]["pointsman"]
+        real = ours["apgr"] if ours["apgr_probed"] is None else ours["apgr_probed"]
         found = controls(test, drawn, gain, real, settings.controls, settings.seed)
         made["controls"] = {name: {"mean": c.mean, "sd": c.sd, "p": c.p} for name, c in found.items()}
     return Evaluation(made, test, entries)
@@ -106,13 +107,16 @@ def _whole(parts: Sequence[Entry | None], rows: Sequence[NDArray[np.int64]]) -> 
     if len(known) < len(parts):
         return None
     size = sum(len(r) for r in rows)
-    score = np.empty(size)
+    score, probed = np.empty(size), np.full(size, np.nan)
     for part, at in zip(known, rows, strict=True):
         score[at] = part.score
+        if part.probed is not None:
+            probed[at] = part.probed
     curves = [part.curve for part in known if part.curve is not None]
     curve: Played | None = joined(curves, rows, size) if len(curves) == len(known) else None
     plans = ", ".join(dict.fromkeys(part.plan for part in known))
-    return Entry(curve, joined([part.chosen for part in known], rows, size), score, plans)
+    chosen = joined([part.chosen for part in known], rows, size)
+    return Entry(curve, chosen, score, plans, None if np.isnan(probed).any() else probed)
 
 
 def _right(recording: Recording, name: str) -> Doubles:

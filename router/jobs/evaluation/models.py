@@ -63,7 +63,24 @@ def probe_tracks(recording: Recording) -> tuple[int, ...]:
     return tuple(sorted(recording.probes)) or (0,)
 
 
-def probe_rows(recording: Recording, like: Recording) -> Doubles:
-    """Evidence of the probes' answers, (n, p); which signs count is fixed by the training questions `like`."""
-    done = probe_tracks(recording)
-    return evidence_rows(done, recording.seen, layout_of(like.seen), np.arange(len(recording)))
+def probe_rows(recording: Recording, like: Recording, done: Sequence[int] | None = None) -> Doubles:
+    """Evidence of the probes' answers (of these among them), (n, p); which signs count is fixed by the training
+    questions `like`."""
+    bought = probe_tracks(recording) if done is None else tuple(done)
+    return evidence_rows(bought, recording.seen, layout_of(like.seen), np.arange(len(recording)))
+
+
+def score(train: Recording, test: Recording, bought: Sequence[frozenset[int]], smoother: Smoother) -> Doubles:
+    """Probability that the first route's own answer is right, (n,), by the text and those of the probes' answers that
+    were bought for the question: bought (n) tracks. What was not paid for is not looked at."""
+    wanted = frozenset(probe_tracks(train))
+    found = np.empty(len(test))
+    sets = [wanted & tracks for tracks in bought]
+    for tracks in sorted(set(sets), key=sorted):
+        rows = np.array([row for row, mine in enumerate(sets) if mine == tracks], dtype=np.int64)
+        x, new = text_rows(train), text_rows(test.rows(rows))
+        if tracks:
+            done = sorted(tracks)
+            x, new = probe_rows(train, train, done), probe_rows(test.rows(rows), train, done)
+        found[rows] = fit_routes(train, x, smoother).predict(new)[0][:, 0]
+    return found

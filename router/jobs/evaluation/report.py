@@ -134,6 +134,7 @@ def _policy(
     curve = entry.curve
     return {
         "apgr": apgr(entry.score, recording.strata, gain),
+        "apgr_probed": None if entry.probed is None else apgr(entry.probed, recording.strata, gain),
         "curve": [] if curve is None else [_point(recording, curve, k, money) for k in range(curve.path.shape[1])],
         "at_loss": {key: None if losses is None else _loss(losses[i]) for i, key in enumerate(KEYS)},
         "skill_mean": None if losses is None else float(np.mean([x.skill for x in losses[:2]])),

@@ -43,7 +43,7 @@ def test_the_keys_are_those_of_the_specification(report: Json) -> None:
         <= {*("pointsman", "text_only", "agreement", "knn")}
     )
     for policy in report["policies"].values():
-        assert set(policy) == {"apgr", "curve", "at_loss", "chosen"} | {"skill_mean", "plan"}
+        assert set(policy) == {"apgr", "curve", "at_loss", "chosen"} | {"skill_mean", "plan", "apgr_probed"}
         assert set(policy["at_loss"]) == {"0.5", "1.0", "2.0"}
         assert all(set(loss) == {"saved", "mixing", "skill", "ci95"} for loss in policy["at_loss"].values())
         assert all(set(point) == POINT for point in policy["curve"])
