@@ -1,0 +1,238 @@
+"""Going up the ladder while serving: what is bought, what is kept, and that replay walks the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laddered import climbing, evidence_of, failed, said, tiny, unfitted
+from recorded import FULL, SECOND, SMALL, world
+
+from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel, seen_of
+from pointsman.domain import Attempt, Finish, Objective, Observation, Route
+from pointsman.router.climb import Climb, Rung, explained, ladder_of, next_rung
+from pointsman.router.jobs.climbing import Climbed, climb
+from pointsman.router.jobs.evaluation.playing import Played, play
+from pointsman.router.jobs.evaluation.replay import Aim
+
+BOTH = ("cheap", "dear")
+
+
+def test_evidence_is_bought_first() -> None:
+    rung = next_rung(climbing(), (), BOTH)
+    assert rung == Rung("cheap", None, False, None, pytest.approx(0.9))
+
+
+@pytest.mark.parametrize(("price", "sure", "kept"), [(1, 0.95, True), (1, 0.85, False), (0, 0.05, True)])
+def test_an_answer_is_kept_where_it_is_sure_enough_for_the_price_of_an_error(
+    price: int, sure: float, kept: bool
+) -> None:
+    """Keeping it gains 100 less 1000 (or 1) times its chance of being wrong."""
+    rung = next_rung(climbing(price=price), [said("cheap", sure=sure)], BOTH)
+    assert rung is not None
+    if kept:
+        assert rung == Rung("cheap", 0, True, pytest.approx(sure), pytest.approx(0.9))
+    else:
+        assert rung == Rung("dear", None, True, pytest.approx(0.9), pytest.approx(0.9))
+
+
+def test_probabilities_stay_within_bounds() -> None:
+    rung = next_rung(climbing(), [said("cheap", sure=1.7)], BOTH)
+    assert rung is not None
+    assert (rung.bought, rung.p_correct) == (0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"finish": Finish.LENGTH},
+        {"finish": Finish.CONTENT_FILTER},
+        {"answer": None},
+        {"answer": ""},
+        {"answer": " \n"},
+    ],
+)
+def test_an_unfinished_or_empty_answer_is_never_given_however_sure(spoilt: dict[str, object]) -> None:
+    """It is evidence all the same: the route is not bought again; and where nothing else can serve, nothing is said."""
+    bought = replace(said("cheap", sure=1.0), **spoilt)
+    for price in (0, 1):
+        assert next_rung(climbing(price=price), [bought], BOTH) == Rung(
+            "dear", None, True, pytest.approx(0.9), pytest.approx(0.9)
+        )
+        assert next_rung(climbing(price=price), [bought], {"cheap"}) is None
+
+
+def test_an_answer_that_was_cut_off_cannot_be_read() -> None:
+    """As text it is compared with nothing: `unread` is what the fit sees of it."""
+    model = tiny()
+    probed = model.states[1, 0]
+    assert probed.weights is not None
+    weights = probed.weights.copy()
+    weights[6, 0] = -0.5  # unread
+    told = replace(model, states={**model.states, (1, 0): replace(probed, weights=weights)})
+    read = next_rung(climbing(told), [said("cheap", sure=0.95)], BOTH)
+    blank = next_rung(climbing(told), [said("cheap", " ", sure=0.95, finish=Finish.STOP)], ())
+    assert read is not None
+    assert read.p_correct == pytest.approx(0.95)
+    assert blank is None
+
+
+def test_a_probe_that_failed_is_no_answer_and_the_next_action_is_taken() -> None:
+    """The state is still that in which nothing was bought; a second try of the same route is an answer."""
+    assert next_rung(climbing(), [failed("cheap")], {"dear"}) == Rung(
+        "dear", None, True, pytest.approx(0.9), pytest.approx(0.9)
+    )
+    again = next_rung(climbing(), [failed("cheap"), said("cheap", sure=0.95)], BOTH)
+    assert again is not None
+    assert again.bought == 1
+
+
+def test_where_the_dear_route_failed_the_answer_that_is_there_is_given() -> None:
+    rung = next_rung(climbing(), [said("cheap", sure=0.1), failed("dear")], {"cheap"})
+    assert rung is not None
+    assert (rung.route, rung.bought, rung.p_correct) == ("cheap", 0, pytest.approx(0.1))
+
+
+@pytest.mark.parametrize(("can", "expected"), [({"dear"}, "dear"), ({"cheap"}, "cheap"), ({"other"}, None)])
+def test_a_route_that_cannot_serve_is_never_bought(can: Collection[str], expected: str | None) -> None:
+    """The only one that can is the last thing that can be done: its answer may stream."""
+    rung = next_rung(climbing(), (), can)
+    assert (rung and (rung.route, rung.bought, rung.final)) == (expected and (expected, None, True))
+
+
+def test_what_is_of_no_route_of_the_ladder_is_not_looked_at() -> None:
+    assert next_rung(climbing(), [said("strange")], BOTH) == next_rung(climbing(), (), BOTH)
+
+
+def test_without_a_fit_what_the_best_route_would_do() -> None:
+    names = ("small", "second", "full")
+    for reference in names:
+        assert next_rung(climbing(unfitted(names, reference)), (), names) == Rung(reference, None, True)
+        done = next_rung(climbing(unfitted(names, reference)), [said(reference)], names)
+        assert done == Rung(reference, 0, True)
+    # The best route cannot serve: the dearest that can, for nothing is known.
+    assert next_rung(climbing(unfitted(names, "full")), (), names[:2]) == Rung("second", None, True)
+
+
+def test_the_evidence_in_words() -> None:
+    at = climbing(unfitted(("small", "second", "full"), "full"))
+    assert explained(at, ()) == ""
+    assert explained(at, [failed("small")]) == ""
+    assert explained(at, [said("small")]) == "small has answered"
+    assert explained(at, [said("second", "Four  legs "), said("small", "four legs")]) == "small and second agree"
+    assert explained(at, [said("small", "4"), said("second", "5")]) == "small and second differ"
+    three = [said("small"), said("second"), said("full")]
+    assert explained(at, three) == "small, second and full agree"
+    assert explained(at, [*three[:2], said("full", "8")]) == "small, second and full differ"
+
+
+@pytest.mark.parametrize("spoilt", [{"finish": Finish.LENGTH}, {"answer": None}, {"answer": " "}])
+def test_answers_that_cannot_be_read_agree_with_nothing(spoilt: dict[str, object]) -> None:
+    at = climbing(unfitted(("small", "second"), "second"))
+    unread = replace(said("small"), **spoilt)
+    assert explained(at, [unread, said("second")]) == "small and second differ"
+    assert explained(at, [unread, replace(unread, route="second")]) == "small and second differ"
+
+
+# The same walk as the replay's.
+
+NAMES = ("small", "second", "full")
+LADDER_ROUTES = tuple(
+    Route(r.name, r.model, r.mode, None if r is FULL else 0, r.price) for r in (SMALL, SECOND, FULL) if r.price
+)
+
+
+def logged(n: int, seed: int = 0) -> list[Observation]:
+    """`recorded.world` as it would be logged, small with a sign that tells a little."""
+    rng = np.random.default_rng(seed)
+    model = {route.model: route.name for route in LADDER_ROUTES}
+    made: list[Observation] = []
+    for r in world(n, seed):
+        name = model[r["model"]]
+        sure = {"mean_probability": float(np.clip(0.6 * r["correct"] + 0.4 * rng.random(), 0, 1))}
+        signs = sure if name == "small" and rng.random() < 0.9 else {}
+        kept = (r["correct"], r["input_tokens"], r["output_tokens"])
+        made.append(
+            Observation(r["query_id"], r["group"], name, *kept, text=r["prompt"], answer=r["answer"], signs=signs)
+        )
+    return made
+
+
+@lru_cache(maxsize=1)
+def learnt() -> tuple[Climbed, LadderModel, Played, dict[str, dict[str, Attempt]]]:
+    """A ladder fitted on 300 questions, as it is stored, its replay, and every route's answer to each question."""
+    rows = logged(300)
+    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full"))
+    assert found is not None
+    arrays = found.model.arrays()
+    assert all(name.startswith(LADDER_ARRAYS) for name in arrays)
+    stored = LadderModel.from_parts(found.model.about(), arrays)
+    by_query: dict[str, dict[str, Observation]] = {}
+    for row in rows:
+        by_query.setdefault(row.query_id, {})[row.route] = row
+    answers = {query: evidence_of(NAMES, by_route) for query, by_route in by_query.items()}
+    return found, stored, play(found.policy, found.recording), answers
+
+
+def walked(at: Climb, answers: dict[str, Attempt]) -> tuple[tuple[str, ...], str, Rung]:
+    """What is bought when every answer is fed as soon as it is asked for, and whose is given."""
+    evidence: list[Attempt] = []
+    while (rung := next_rung(at, evidence, NAMES)) is not None and rung.bought is None:
+        evidence.append(answers[rung.route])
+    assert rung is not None
+    return tuple(a.route for a in evidence), rung.route, rung
+
+
+def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[tuple[Rung, Sequence[str]]]:
+    """Every rung on the way, with what was bought before it."""
+    evidence: list[Attempt] = []
+    while (rung := next_rung(at, evidence, NAMES)) is not None and rung.bought is None:
+        yield rung, [a.route for a in evidence]
+        evidence.append(answers[rung.route])
+
+
+@given(st.integers(0, 299), st.integers(0, 31))
+def test_the_walk_while_serving_is_the_replays(row: int, price: int) -> None:
+    """The same purchases in the same order, the same route's answer, the same promise."""
+    found, stored, played, answers = learnt()
+    at = Climb(stored, price, found.recording.seen.features[row])
+    bought, by, rung = walked(at, answers[found.recording.ids[row]])
+    path = played.paths[played.path[row, price]]
+    assert (bought, by) == (path.bought, path.answered_by)
+    assert rung.p_correct == pytest.approx(played.p_correct[row, price], abs=1e-5)
+    assert rung.p_reference == pytest.approx(played.p_reference[row, price], abs=1e-5)
+
+
+@given(st.integers(0, 299), st.integers(0, 31))
+def test_after_a_final_rung_nothing_is_bought(row: int, price: int) -> None:
+    found, stored, _, answers = learnt()
+    at = Climb(stored, price, found.recording.seen.features[row])
+    rungs = list(streamed(at, answers[found.recording.ids[row]]))
+    assert not any(rung.final for rung, _ in rungs[:-1])
+
+
+def test_the_replay_takes_several_ways() -> None:
+    """So that walking the same way says something."""
+    _, _, played, _ = learnt()
+    assert len({played.paths[code] for code in np.unique(played.path)}) >= 4
+
+
+@given(st.integers(0, 299), st.sampled_from([(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (1, 1, 1)]))
+def test_a_stored_state_predicts_what_the_policy_does(row: int, state: tuple[int, ...]) -> None:
+    found, stored, _, _ = learnt()
+    seen, rows = found.recording.seen, np.array([row])
+    told = [{name: float(values[row, r]) for name, values in seen.signs.items()} for r in range(3)]
+    mine = stored.predict(state, seen_of(seen.features[row], seen.tokens[row], seen.answers[row].tolist(), told))
+    theirs = found.policy.predict(state, found.recording, rows)[0]
+    assert mine is not None
+    assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4 * np.abs(theirs).max())
+
+
+def test_the_ladder_that_serves_is_the_one_that_was_fitted() -> None:
+    found, stored, _, _ = learnt()
+    assert ladder_of(stored) == found.policy.ladder
