@@ -17,7 +17,7 @@ from ..classifiers.answers import agreement_codes
 from ..classifiers.evidence import Seen
 from ..classifiers.ladder_model import LadderModel, seen_of
 from ..domain import Attempt, Finish
-from .ladder import Action, Answer, Ladder, Purchase, State, Track, fixed_route, state_actions
+from .ladder import Action, Answer, Ladder, Purchase, State, fixed_route, serving_ladder, state_actions
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -60,12 +60,12 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
     place = model.best(state, predicted, climb.price)
     if not allowed[place]:
         place = _best_allowed(model, state, predicted, climb.price, allowed)
-    return _rung(model, state, actions[place], answers, predicted, can)
+    return _rung(model, ladder, state, actions[place], answers, predicted, can)
 
 
 def ladder_of(model: LadderModel) -> Ladder:
     """The ladder that the model was fitted on."""
-    return Ladder(tuple(Track(route) for route in model.routes), ordered=True)
+    return serving_ladder(model.routes, model.reference)
 
 
 def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
@@ -132,6 +132,7 @@ def _best_allowed(
 
 def _rung(
     model: LadderModel,
+    ladder: Ladder,
     state: State,
     action: Action,
     answers: dict[str, int],
@@ -146,5 +147,5 @@ def _rung(
         return Rung(route, answers[route], True, p, best)
     best = None if predicted is None else float(np.clip(predicted[len(model.states[state].done)], 0.0, 1.0))
     later = [name for name in model.routes[action.track + 1 :] if name in can]
-    final = route == model.reference or not later
+    final = action.track in ladder.final or not later
     return Rung(route, None, final, best if route == model.reference else None, best)

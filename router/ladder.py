@@ -58,10 +58,13 @@ Action: TypeAlias = Answer | Purchase
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order)."""
+    """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order).
+
+    final: the tracks (by place) whose answer the caller gets as it comes, so that nothing can follow it."""
 
     tracks: tuple[Track, ...]
     ordered: bool = False
+    final: tuple[int, ...] = ()
 
     @property
     def root(self) -> State:
@@ -83,6 +86,8 @@ class Ladder:
 
     def actions(self, state: State) -> tuple[Action, ...]:
         """Answers first, then purchases, in the tracks' order."""
+        if (given := self.given(state)) is not None:
+            return (given,)
         first = max((i for i, level in enumerate(state) if level), default=0) if self.ordered else 0
         answers = [Answer(i) for i in self.done(state)]
         purchases = [
@@ -92,6 +97,10 @@ class Ladder:
             for level in range(state[i] + 1, track.top + 1)
         ]
         return (*answers, *purchases)
+
+    def given(self, state: State) -> Answer | None:
+        """The answer that the caller has got already, as it came; None where there is none."""
+        return next((Answer(i) for i in self.final if state[i] == self.tracks[i].top), None)
 
     def after(self, state: State, bought: Purchase, *, ended: bool) -> State:
         """The state that a purchase leads to; ended: whether the thought ended within the level bought."""
@@ -132,7 +141,10 @@ def fixed_route(ladder: Ladder, name: str) -> Fixed:
 
 
 def default_action(ladder: Ladder, reference: Fixed, state: State) -> Action:
-    """What the best fixed route would do in this state: go on to its own level, answer, or let its fallback answer."""
+    """What the best fixed route would do in this state: go on to its own level, answer, or let its fallback answer.
+    Nothing but the answer that was given as it came, where one was."""
+    if (given := ladder.given(state)) is not None:
+        return given
     track, level = reference.purchase.track, reference.purchase.level
     if state[track] == ladder.tracks[track].top:
         return Answer(track)
@@ -147,6 +159,13 @@ def state_actions(ladder: Ladder, reference: Fixed, state: State) -> tuple[Actio
     """The ladder's actions, and last, if the order forbids it, going on as the best fixed route would."""
     actions, default = ladder.actions(state), default_action(ladder, reference, state)
     return actions if default in actions else (*actions, default)
+
+
+def serving_ladder(routes: Sequence[str], reference: str) -> Ladder:
+    """The ladder that is gone up while serving: whole answers, in this order; those of the best fixed route and of the
+    last route stream."""
+    ends = sorted({routes.index(reference), len(routes) - 1})
+    return Ladder(tuple(Track(route) for route in routes), ordered=True, final=tuple(ends))
 
 
 def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:

@@ -19,7 +19,7 @@ from ...classifiers.features import lexical_batch
 from ...classifiers.ladder_model import LadderModel, StateModel
 from ...domain import Json, Observation
 from ...store import Constellation, RecordedRoute
-from ..ladder import Ladder, State, Track
+from ..ladder import Ladder, State, Track, serving_ladder
 from ..objectives import Point
 from .effects import pooled
 from .evaluation.contest import error_prices
@@ -66,7 +66,7 @@ def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
     shift = shifts(recording)
     reference = best_fixed(recording, shift=shift)
     terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
-    policy = induce(recording, recording.ladder, terms)
+    policy = induce(recording, serving_ladder(recording.ladder.names(), reference.name), terms)
     points = _points(recording, policy, shift=shift)
     return Climbed(_model(policy), points, recording, policy)
 

@@ -89,7 +89,7 @@ def test_arrays_that_do_not_fit_are_refused(name: str, changed: Any) -> None:
     value = changed(arrays.pop(name))
     if value is not None:
         arrays[name] = value
-    with pytest.raises(ValueError, match="state 1|columns"):
+    with pytest.raises(ValueError, match=r"state 1|columns"):
         LadderModel.from_parts(about, arrays)
 
 

@@ -17,7 +17,7 @@ from pointsman.classifiers.ladder_model import LadderModel, StateModel
 from pointsman.domain import Attempt, Enforcement, Finish, Observation, Price, Purpose, Route, Tier, Usage
 from pointsman.router.climb import Climb
 from pointsman.router.decide import Learnt
-from pointsman.router.ladder import Ladder, Track, default_action, fixed_route, state_actions
+from pointsman.router.ladder import default_action, fixed_route, serving_ladder, state_actions
 from pointsman.router.objectives import Point
 
 PRICE = Price(0.1, 0.0, 1.0)
@@ -39,7 +39,6 @@ def tiny() -> LadderModel:
     # Rows after the constant: four of the text, length, unread, the sign. Columns: right, best fixed, gains by action.
     probed = np.vstack([[0.0, 0.9, 99.0, -900.0, 0.0, 0.0], text[1]])
     probed[7] = [1.0, 0.0, 1.0, 1000.0, 0.0, 0.0]
-    both = np.vstack([[0.5, 0.9, 0.9, -1.0, -1.0, 0.0, 0.0], np.zeros((10, 7))])
     return LadderModel(
         ("cheap", "dear"),
         "dear",
@@ -47,7 +46,7 @@ def tiny() -> LadderModel:
         "free_text",
         ((SURE,), ()),
         {
-            (1, 1): _state((0, 1), 2, 1, both),
+            (1, 1): StateModel((0, 1), 1, 0),
             (1, 0): _state((0,), 2, 1, probed),
             (0, 1): StateModel((1,), 1, 0),
             (0, 0): _state((), 2, 1, root),
@@ -62,7 +61,7 @@ def _state(done: tuple[int, ...], actions: int, default: int, weights: np.ndarra
 
 def unfitted(names: Sequence[str], reference: str) -> LadderModel:
     """A ladder of these routes that nothing was fitted for: every state does what the best fixed route would."""
-    ladder = Ladder(tuple(Track(name) for name in names), ordered=True)
+    ladder = serving_ladder(names, reference)
     best = fixed_route(ladder, reference)
     states: dict[tuple[int, ...], StateModel] = {}
     for state in ladder.states():

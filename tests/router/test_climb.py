@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -188,11 +188,11 @@ def walked(at: Climb, answers: dict[str, Attempt]) -> tuple[tuple[str, ...], str
     return tuple(a.route for a in evidence), rung.route, rung
 
 
-def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[tuple[Rung, Sequence[str]]]:
-    """Every rung on the way, with what was bought before it."""
+def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[Rung]:
+    """Every purchase on the way."""
     evidence: list[Attempt] = []
     while (rung := next_rung(at, evidence, NAMES)) is not None and rung.bought is None:
-        yield rung, [a.route for a in evidence]
+        yield rung
         evidence.append(answers[rung.route])
 
 
@@ -209,11 +209,29 @@ def test_the_walk_while_serving_is_the_replays(row: int, price: int) -> None:
 
 
 @given(st.integers(0, 299), st.integers(0, 31))
-def test_after_a_final_rung_nothing_is_bought(row: int, price: int) -> None:
-    found, stored, _, answers = learnt()
+def test_what_streams_is_the_answer(row: int, price: int) -> None:
+    """After a final rung the replay buys nothing and gives no other route's answer: the caller has that one already."""
+    found, stored, played, answers = learnt()
     at = Climb(stored, price, found.recording.seen.features[row])
     rungs = list(streamed(at, answers[found.recording.ids[row]]))
-    assert not any(rung.final for rung, _ in rungs[:-1])
+    assert not any(rung.final for rung in rungs[:-1])
+    path = played.paths[played.path[row, price]]
+    assert not rungs[-1].final or path.answered_by == path.bought[-1] == rungs[-1].route
+
+
+def test_a_best_route_that_is_not_the_dearest_streams_too() -> None:
+    """Full is wrong where the second was: second is the best, and what follows it in no replay may follow it live."""
+    rows = [replace(o, correct=1.0) if o.route == "second" and i % 5 else o for i, o in enumerate(logged(300))]
+    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full"))
+    assert found is not None
+    assert found.model.reference == "second"
+    paths = play(found.policy, found.recording).paths
+    assert {path.bought for path in paths} <= {("small",), ("second",), ("small", "second"), ("small", "full")}
+    assert all(path.answered_by == path.bought[-1] for path in paths if path.bought[-1] != "small")
+    for price in range(32):
+        rung = next_rung(Climb(found.model, price, found.recording.seen.features[0]), [said("small", "x")], NAMES)
+        assert rung is not None
+        assert rung.final
 
 
 def test_the_replay_takes_several_ways() -> None:

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.errors import BadRequest
-from pointsman.router.ladder import Answer, Ladder, Purchase, Track, cheapest_first
+from pointsman.router.ladder import (
+    Answer,
+    Ladder,
+    Purchase,
+    Track,
+    cheapest_first,
+    default_action,
+    fixed_route,
+    serving_ladder,
+    state_actions,
+)
 
 SMALL, SECOND = Track("small"), Track("second")
 FULL = Track("full", (100, 300), ("b100", "b300"), 0)
@@ -93,3 +103,24 @@ def test_a_ladder_that_cannot_be_is_refused(order: list[str], says: str) -> None
     with pytest.raises(BadRequest, match=says) as caught:
         cheapest_first(THREE, order)
     assert caught.value.field == "ladder"
+
+
+@pytest.mark.parametrize(("reference", "final"), [("full", (2,)), ("second", (1, 2)), ("small", (0, 2))])
+def test_while_serving_nothing_follows_an_answer_that_streams(reference: str, final: tuple[int, ...]) -> None:
+    """The best fixed route's and the last route's: whatever else was bought, that is the answer that the caller has."""
+    ladder = serving_ladder(("small", "second", "full"), reference)
+    best = fixed_route(ladder, reference)
+    assert ladder.final == final
+    for state in ladder.states():
+        streamed = [place for place in final if state[place]]
+        if streamed:
+            assert state_actions(ladder, best, state) == (Answer(streamed[0]),)
+            assert default_action(ladder, best, state) == Answer(streamed[0])
+        else:
+            free = Ladder(ladder.tracks, ordered=True)
+            assert state_actions(ladder, best, state) == state_actions(free, best, state)
+            assert default_action(ladder, best, state) == fixed_route(ladder, reference).purchase
+
+
+def test_elsewhere_any_answer_may_be_given() -> None:
+    assert Ladder(THREE[:2], ordered=True).actions((1, 1)) == (Answer(0), Answer(1))
