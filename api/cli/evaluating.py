@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
-from ...errors import BadRequest
+from ...errors import BadRequest, NotFound
 from .files import write_json
 from .options import Where, located
 from .screen import err, out
 
 if TYPE_CHECKING:
+    from ...classifiers import Artifact
     from ...router.jobs.evaluation.evaluate import Evaluation, Settings
     from ...router.jobs.evaluation.recording import Recording
 
@@ -24,7 +25,7 @@ Train: TypeAlias = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="Learn from this table; may be repeated. Needs --test.")
 ]
 Test: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The table to test on. Absent: the constellation's own.")
+    Path | None, typer.Option(metavar="FILE", help="The table to test on; without --train: test what serves.")
 ]
 HoldOut: TypeAlias = Annotated[
     str | None, typer.Option(metavar="|".join(HOLD_OUTS), help="What is left out together. Absent: as the file says.")
@@ -77,7 +78,8 @@ def evaluate(
     from .evaluation_report import show
 
     settings = _settings(where, objective, estimator, ladder, controls, resamples, seed)
-    found = _run(constellation, train or [], test, hold_out_by, price, settings)
+    served = _serving(where) if test is not None and not train else None
+    found = _run(constellation, train or [], test, hold_out_by, price, settings, served)
     figures = plain(found.report)
     for part in show(figures):
         out().print(part)
@@ -105,12 +107,32 @@ def _settings(
     return Settings(Rules(wanted, estimator, ladder), controls, resamples, seed)
 
 
+def _serving(where: Where) -> Artifact:
+    """The artifact that serves. Raises NotFound where none was promoted."""
+    from ...classifiers import load
+
+    with where.opened_store() as store:
+        row = store.serving()
+    if row is None:
+        raise NotFound(
+            "--test alone evaluates what serves, and no artifact was promoted: learn with --train, or promote."
+        )
+    return load(Path(row.path))
+
+
 def _run(
-    named: str, train: list[Path], test: Path | None, hold_out_by: str | None, price: str, settings: Settings
+    named: str,
+    train: list[Path],
+    test: Path | None,
+    hold_out_by: str | None,
+    price: str,
+    settings: Settings,
+    served: Artifact | None,
 ) -> Evaluation:
-    """Read, hold out, fit, play. Raises BadRequest, DataError."""
+    """Read, hold out, fit, play; `served`: let this artifact decide instead. Raises BadRequest, DataError."""
     from ...classifiers import load_embedder
     from ...router.jobs.evaluation.evaluate import evaluate as run
+    from ...router.jobs.evaluation.evaluate import evaluate_serving
     from ...router.jobs.evaluation.recording import read_recording, read_recordings
     from ...store import read_constellation
 
@@ -128,6 +150,8 @@ def _run(
         if table is None:
             raise BadRequest(f"{named} names no file: give a table with --test.", field="test")
         recording: Recording = read_recording(table, routes, cast("Any", price))
+        if served is not None:
+            return evaluate_serving(recording, served, settings, load_embedder("static"))
         learn = read_recordings(train, routes, cast("Any", price)) if train else None
 
         def progress(what: str, done: int, of: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ....classifiers import Embedder
+from ....classifiers import Artifact, Embedder
 from ....domain import Json
 from ....errors import DataError
 from ...ladder import fixed_route
@@ -21,6 +21,7 @@ from .controls import Division, controls
 from .models import probe_rows
 from .playing import Played, joined
 from .recording import Recording
+from .serving import serving_entry
 
 Doubles: TypeAlias = NDArray[np.float64]
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -81,6 +82,16 @@ def evaluate(
         found = controls(test, drawn, gain, real, settings.controls, settings.seed)
         made["controls"] = {name: {"mean": c.mean, "sd": c.sd, "p": c.p} for name, c in found.items()}
     return Evaluation(made, test, entries)
+
+
+def evaluate_serving(test: Recording, artifact: Artifact, settings: Settings, embedder: Embedder) -> Evaluation:
+    """What an artifact decides on every question of a table; nothing is fitted, so nothing is held out and there are no
+    controls. Raises DataError where it is for other routes."""
+    entries: dict[str, Entry | None] = dict.fromkeys(("pointsman", "text_only", "agreement", "knn"))
+    entries["pointsman"] = serving_entry(artifact, test, settings.rules.objective, embedder)
+    gain = _right(test, test.names[-1]) - _right(test, test.names[0])
+    made = report.report(test, entries, settings.rules, settings.resamples, settings.seed, 0, gain)
+    return Evaluation({**made, "artifact": artifact.id}, test, entries)
 
 
 def _divisions(test: Recording, train: Recording | None) -> list[tuple[Recording, NDArray[np.int64]]]:

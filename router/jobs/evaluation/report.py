@@ -115,9 +115,9 @@ def _repeatable(recording: Recording) -> Json | None:
     """The oracle that chooses each question's route on one sample and is scored on the others: what of the oracle is
     not luck. None without several samples."""
     samples = recording.samples
-    if samples.shape[0] < 2:
-        return None
     known = ~np.isnan(samples).any(axis=(0, 2))
+    if samples.shape[0] < 2 or not known.any():
+        return None
     accuracy: list[float] = []
     for chosen_on in range(samples.shape[0]):
         others = np.delete(samples, chosen_on, axis=0)[:, known].mean(axis=0)
