@@ -29,6 +29,7 @@ from pointsman.classifiers import (
 )
 from pointsman.classifiers import artifact as module
 from pointsman.classifiers.fitting import FitSettings
+from pointsman.classifiers.ladder_model import LadderModel, StateModel, seen_of
 from pointsman.domain import Price
 from pointsman.errors import ArtifactError
 
@@ -233,6 +234,9 @@ def test_another_encoder_than_the_trained_one_is_named(
         PolicyPoint(float("nan"), 1.0, route="full"),
         PolicyPoint(0.9, float("inf"), route="full"),
         PolicyPoint(0.9, 1.0, error_price=float("inf")),
+        PolicyPoint(0.9, 1.0, route="full", rung=0),
+        PolicyPoint(0.9, 1.0, error_price=1.0, rung=0),
+        PolicyPoint(0.9, 1.0, rung=0, sure=float("nan")),
     ],
 )
 def test_a_policy_point_without_meaning_is_not_saved(store: Callable[..., Artifact], point: PolicyPoint) -> None:
@@ -271,3 +275,75 @@ def test_prices_are_kept_where_they_are_given(store: Callable[..., Artifact]) ->
     assert store().prices is None
     with pytest.raises(ArtifactError, match="2 prices for 3 routes"):
         store(prices=prices[:2])
+
+
+def ladder(shift: float = 0.0) -> LadderModel:
+    """Two routes; nothing was fitted where both are there."""
+    weights = np.arange(6 * 7, dtype=np.float32).reshape(7, 6)
+    probed = StateModel((0,), 2, 1, np.full(6, shift), np.ones(6), weights)
+    root = StateModel((), 2, 1, np.zeros(4), np.ones(4), np.zeros((5, 5), np.float32))
+    alone = StateModel((1,), 1, 0)
+    states = {(1, 1): replace(alone, done=(0, 1)), (1, 0): probed, (0, 1): alone, (0, 0): root}
+    return LadderModel(("small", "full"), "full", (1.0, 10.0), "free_text", ((), ()), states)
+
+
+def test_a_ladder_is_kept_beside_the_estimator(
+    store: Callable[..., Artifact], estimator: Estimator, static: Embedder, tmp_path: Path
+) -> None:
+    """It predicts as it did, its points come back, and the estimator has none of its arrays."""
+    point = PolicyPoint(0.94, 8.0, rung=1, sure=0.93)
+    found = load(tmp_path / store(ladder=ladder(), policy=(*POLICY, point)).id, static)
+    assert found.policy == (*POLICY, point)
+    assert found.ladder is not None
+    assert found.ladder.about() == ladder().about()
+    seen = seen_of(np.ones(len(FEATURES), np.float32), [4.0, 0.0], [0, -1], [{}, {}])
+    np.testing.assert_array_equal(found.ladder.predict((1, 0), seen), ladder().predict((1, 0), seen))
+    assert set(found.estimator.arrays()) == set(estimator.arrays())
+
+
+def test_a_ladder_is_part_of_what_an_artifact_is(store: Callable[..., Artifact]) -> None:
+    """The same one gives the same name; another, or none, another."""
+    named = store(ladder=ladder()).id
+    assert store(ladder=ladder(), created_at=datetime(2027, 1, 1, tzinfo=UTC)).id == named
+    assert (
+        len({named, store().id, store(ladder=ladder(0.5)).id, store(ladder=replace(ladder(), reference="s")).id}) == 4
+    )
+
+
+def test_without_a_ladder_an_artifact_is_written_as_it_always_was(
+    store: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    """Nothing new is said in it, so that its name is what it was before there were ladders."""
+    about = json.loads((tmp_path / store().id / "artifact.json").read_bytes())
+    content = {"schema", "routes", "embedder", "embedder_hash", "features", "policy", "fingerprint"}
+    assert set(about) == content | {"created_at", "versions", "seal"}
+    assert [set(point) for point in about["policy"]] == [{"accuracy", "cost", "error_price", "route"}] * 2
+    assert store().ladder is None
+
+
+@pytest.mark.parametrize("part", ["layout", "states", "routes"])
+def test_a_ladder_that_cannot_be_read_is_told(
+    store: Callable[..., Artifact], estimator: Estimator, tmp_path: Path, part: str
+) -> None:
+    """Sound in every byte, but not a ladder as we know it."""
+    folder = tmp_path / store(ladder=ladder()).id
+    told = ladder().about()
+    del told[part]
+    reseal(folder, ladder=told)
+    about = json.loads((folder / "artifact.json").read_bytes())
+    core = {name: about[name] for name in about if name not in module._NOT_CONTENT}
+    arrays = estimator.arrays() | ladder().arrays()
+    named = tmp_path / module._identity(core, (folder / "report.json").read_bytes(), arrays)
+    folder.rename(named)
+    with pytest.raises(ArtifactError, match=f"cannot be read .*{part}"):
+        load(named)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_artifact_with_a_ladder_is_sealed(store: Callable[..., Artifact], tmp_path: Path, part: str) -> None:
+    file = tmp_path / store(ladder=ladder()).id / part
+    sound = bytearray(file.read_bytes())
+    sound[len(sound) // 2] ^= 1
+    file.write_bytes(sound)
+    with pytest.raises(ArtifactError, match="artifact"):
+        load(file.parent)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pointsman.domain import Objective, Price, Route
 from pointsman.router.jobs.evaluation.replay import Aim, Recorded, Served, choices
-from pointsman.router.jobs.promotion import Comparison, compare
+from pointsman.router.jobs.promotion import Comparison, compare, compare_results
 from pointsman.router.objectives import Fixed, Plan, Priced
 
 ROUTES = tuple(Route(n, "m", "think", i, Price(0.1, 0.0, 1.0)) for i, n in enumerate(("small", "full")))
@@ -128,3 +129,49 @@ def test_queries_that_the_serving_artifact_learnt_from_do_not_count() -> None:
     few = judged(data, Priced(30.0), AIM, serving, 30.0, np.arange(400) >= 390)
     assert not few.better
     assert few.sentence.startswith("It cannot be compared with the serving artifact, which learnt from 390 of these")
+
+
+def results(right: list[float], cost: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(right), np.array(cost)
+
+
+def test_two_policies_by_what_came_of_them_by_hand() -> None:
+    """At 10 an error: cheaper by 5, right instead of wrong for 1 more, the same, cheaper by 5 and wrong."""
+    new, old = results([1, 1, 1, 0], [1, 7, 6, 1]), results([1, 0, 1, 1], [6, 6, 6, 6])
+    found = compare_results(new, old, np.array(["a", "b", "c", "d"]), "the safe route full", 10.0, 3)
+    assert (found.serving, found.n, found.learnt, found.error_price) == ("the safe route full", 4, 3, 10.0)
+    assert found.gain == pytest.approx((5 + 9 + 0 - 5) / 4)
+    assert (found.differ, found.seen) == (0.75, 3)
+    assert found.seen_gain == pytest.approx(3.0), "of those decided otherwise alone"
+    assert (found.accuracy_gain, found.cost_change) == (0.0, pytest.approx(-9 / 4))
+    assert not found.better
+
+
+def test_results_that_are_surely_better_are_promoted_and_those_by_luck_are_not() -> None:
+    rng = np.random.default_rng(0)
+    n, groups = 300, np.array([f"g{i % 10}" for i in range(300)])
+    old = (rng.random(n) < 0.9).astype(float), np.full(n, 10.0)
+    saved = old[0], np.where(rng.random(n) < 0.6, 2.0, 11.0)
+    better = compare_results(saved, old, groups, "the serving artifact", 30.0, 0)
+    assert better.better
+    assert better.sentence.startswith("Better against the serving artifact, on 300 queries")
+    assert better.low < better.gain < better.high
+    lost = np.where(rng.random(n) < 0.3, 0.0, old[0]), saved[1]
+    assert not compare_results(lost, old, groups, "the serving artifact", 30.0, 0).better
+    few = compare_results((old[0][:19], saved[1][:19]), (old[0][:19], old[1][:19]), groups[:19], "s", 0.0, 0)
+    assert not few.better
+
+
+def test_the_same_results_are_no_better_than_themselves() -> None:
+    same = results([1, 0, 1], [1, 2, 3])
+    found = compare_results(same, same, np.array(["a", "b", "c"]), "the serving artifact", 10.0, 0)
+    assert (found.differ, found.seen, found.gain, found.better) == (0.0, 0, 0.0, False)
+    assert np.isnan(found.seen_gain)
+    assert "what serves does" in found.sentence
+
+
+def test_where_nothing_is_left_to_compare_on_it_is_said() -> None:
+    none = results([], [])
+    found = compare_results(none, none, np.array([], str), "the serving artifact", 10.0, 40)
+    assert (found.n, found.better) == (0, False)
+    assert found.sentence.startswith("It cannot be compared with the serving artifact, which learnt from 40 of these")

@@ -1,6 +1,7 @@
 """The generator of questions: what it draws is right, distinct, balanced and repeatable."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -110,3 +111,34 @@ def test_only_the_exact_answer_is_right_blanks_apart() -> None:
     assert not questions.check(question, "")
     assert not questions.check(question, question.answer * 2)
     assert not questions.check(question, f"The answer is {question.answer}")
+
+
+@patient
+@given(st.integers(0, 80), SEEDS)
+def test_annulled_chains_are_distinct_right_half_easy_and_the_same_for_the_same_seed(n: int, seed: int) -> None:
+    drawn = questions.annulled(n, seed)
+    assert drawn == questions.annulled(n, seed)
+    assert len({q.prompt for q in drawn}) == n
+    for place, q in enumerate(drawn):
+        assert q.answer == str(questions.evaluate_chain(q.prompt))
+        assert q.family == "annulled"
+        assert q.difficulty == ("hard" if place % 2 else "easy")
+        assert q.prompt.endswith("*0") if q.difficulty == "easy" else q.prompt[1:3] == "*0"
+        assert q.answer == "0" or q.difficulty == "hard"
+        assert q.prompt.count("*") == q.prompt.count("0") == 1, "nothing but its place tells what the nought does"
+
+
+@patient
+@given(st.integers(1, 40), SEEDS)
+def test_annulled_chains_of_both_kinds_have_the_same_characters_in_another_order(n: int, seed: int) -> None:
+    """Without its `*0` a chain of either kind is of one form, as many of each length: only the place tells them apart."""
+    lengths = {"easy": Counter[int](), "hard": Counter[int]()}
+    for q in questions.annulled(4 * n, seed):
+        base = q.prompt.removesuffix("*0") if q.difficulty == "easy" else q.prompt.replace("*0", "", 1)
+        assert re.fullmatch(r"[1-9](?:[+-][1-9]){5,6}", base)
+        lengths[q.difficulty][len(base) // 2] += 1
+    assert lengths["easy"] == lengths["hard"] == {5: n, 6: n}
+
+
+def test_other_seeds_give_other_annulled_chains() -> None:
+    assert {q.prompt for q in questions.annulled(40, 0)} != {q.prompt for q in questions.annulled(40, 1)}
