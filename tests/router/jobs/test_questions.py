@@ -131,7 +131,7 @@ def test_annulled_chains_are_distinct_right_half_easy_and_the_same_for_the_same_
 @patient
 @given(st.integers(1, 40), SEEDS)
 def test_annulled_chains_of_both_kinds_have_the_same_characters_in_another_order(n: int, seed: int) -> None:
-    """Without its `*0` a chain of either kind is of one form, as many of each length: only the place tells them apart."""
+    """Without its `*0` a chain of either kind is of one form, as many of each length: only the place tells them."""
     lengths = {"easy": Counter[int](), "hard": Counter[int]()}
     for q in questions.annulled(4 * n, seed):
         base = q.prompt.removesuffix("*0") if q.difficulty == "easy" else q.prompt.replace("*0", "", 1)
