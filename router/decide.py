@@ -93,10 +93,11 @@ def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
             factor * p.cost,
             None if p.error_price is None else factor * p.error_price,
             p.route,
-            p.rung if artifact.ladder is not None else None,
+            p.rung,
             p.sure,
         )
         for p in artifact.policy
+        if p.rung is None or artifact.ladder is not None
     )
     return Learnt(artifact, columns, curve)
 

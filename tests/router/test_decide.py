@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from laddered import CURVE, ROUTES, embedder, learnt_ladder
 
+from pointsman.classifiers import PolicyPoint
 from pointsman.domain import Capabilities, Objective, ObjectiveKind, Query, Wish
 from pointsman.errors import BadRequest, ContextTooLong
 from pointsman.router.decide import REPRICED, Decider, Standing, learnt, route_key
@@ -193,3 +195,57 @@ def test_routes_and_words_are_the_same_for_a_string_and_its_message(decider: Dec
 def test_the_overhead_is_told_in_milliseconds(decider: Decider) -> None:
     decision, _ = decider.decide(as_query("3+4"))
     assert 0 < decision.overhead_ms < 1000
+
+
+def on_a_ladder(**standing: object) -> Decider:
+    """Two routes whose artifact has a ladder."""
+    made = Decider(replace(Standing(ROUTES, "dear", Objective()), **standing), embedder())  # type: ignore[arg-type]
+    made.use(learnt_ladder())
+    return made
+
+
+def test_a_query_that_may_buy_climbs_at_the_rung_of_its_plan() -> None:
+    climb = on_a_ladder().consider(as_query("3+4")).terms.climb
+    assert climb is not None
+    assert climb.price == 1
+    assert len(climb.features) == len(on_a_ladder().consider(as_query("3+4")).features or ())
+
+
+def test_deciding_and_observing_have_no_ladder() -> None:
+    """And a wish of tier or route is no less obeyed where there is one."""
+    decider = on_a_ladder()
+    assert decider.consider(as_query("3+4"), buying=False).terms.climb is None
+    assert on_a_ladder(observed="dear").consider(as_query("3+4")).terms.climb is None
+    decision, _ = decider.decide(as_query("3+4"))
+    assert (decision.route.name, decision.evidence) == ("dear", ())
+    assert decider.decide(as_query("3+4"), Wish(route="cheap"))[0].reason == "asked for"
+
+
+def test_without_its_ladder_a_curves_rungs_are_nothing() -> None:
+    """The plan on the text stands; an objective that needs no curve has no ladder either."""
+    bare = on_a_ladder()
+    assert bare._learnt is not None
+    bare.use(replace(bare._learnt, artifact=replace(bare._learnt.artifact, ladder=None)))
+    assert bare.consider(as_query("3+4")).terms.climb is None
+    limit = Wish(objective=Objective(ObjectiveKind.MAX_COST, 1.0))
+    assert on_a_ladder().consider(as_query("3+4"), limit).terms.climb is None
+
+
+def test_the_rungs_of_a_curve_are_kept_at_todays_prices() -> None:
+    """Costs change with the prices, places and what may be relied on do not; prices that changed against each other
+    leave no rung."""
+    points = tuple(PolicyPoint(p.accuracy, p.cost, p.error_price, p.route, p.rung, p.sure) for p in CURVE)
+    trained = tuple(route.price for route in ROUTES)
+    artifact = replace(learnt_ladder().artifact, policy=points, prices=trained)
+    doubled = tuple(
+        replace(r, price=replace(r.price, input=2 * r.price.input, output=2 * r.price.output)) for r in ROUTES
+    )
+    found = learnt(artifact, doubled)
+    assert found is not None
+    assert found.curve == tuple(replace(p, cost=2 * p.cost) for p in CURVE)
+    bare = learnt(replace(artifact, ladder=None), ROUTES)
+    assert bare is not None
+    assert bare.curve == CURVE[:2], "a rung without a ladder is no rule"
+    against = learnt(artifact, (doubled[0], ROUTES[1]))
+    assert against is not None
+    assert against.curve == ()

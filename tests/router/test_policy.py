@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from laddered import ROUTES, climbing, failed, said, unfitted
 
 from pointsman.domain import Attempt, Enforcement, Estimate, Finish, Price, Purpose, Query, Route, Usage
 from pointsman.errors import BackendUnavailable
 from pointsman.router import policy
-from pointsman.router.objectives import Fixed, Priced
+from pointsman.router.objectives import Climbing, Fixed, Priced
 from pointsman.router.policy import Buy, Commit, Terms
 
 QUERY = Query(messages=({"role": "user", "content": "3+4"},))
@@ -186,3 +187,87 @@ def test_the_order_of_estimates_changes_nothing(order: list[str]) -> None:
     values = {"small": (0.5, 1.0), "budgeted": (0.8, 2.0), "full": (0.9, 3.0)}
     known = {n: estimate(n, *values[n]) for n in order}
     assert policy.next(QUERY, (), known, terms(made, plan=Priced(5.0))).route == "budgeted"
+
+
+LADDER = Terms(ROUTES, Climbing(1), "dear", climb=climbing())
+
+
+def test_a_ladder_buys_evidence_and_the_reason_says_so() -> None:
+    step = policy.next(QUERY, (), {}, LADDER)
+    assert step == Buy("cheap", "cheap's answer is worth its price as evidence")
+
+
+def test_a_sure_answer_is_committed_to_with_its_odds() -> None:
+    step = policy.next(QUERY, [said("cheap", sure=0.95)], {}, LADDER)
+    assert isinstance(step, Commit)
+    assert (step.route, step.bought) == ("cheap", 0)
+    assert step.reason == "cheap has answered: 95% likely right, dear 90%"
+    assert step.confidence == pytest.approx(0.95)
+
+
+def test_one_that_is_not_sure_leads_to_a_commitment_that_streams() -> None:
+    step = policy.next(QUERY, [said("cheap", sure=0.6)], {}, LADDER)
+    assert isinstance(step, Commit)
+    assert (step.route, step.bought, step.reason) == ("dear", None, "cheap has answered: dear answers")
+    assert step.confidence == pytest.approx(0.9)
+
+
+def test_what_failed_is_named_beside_what_was_shown() -> None:
+    step = policy.next(QUERY, [failed("cheap")], {}, LADDER)
+    assert (step.route, step.reason) == ("dear", "no evidence is worth its price; cheap failed")
+    after = policy.next(QUERY, [said("cheap", sure=0.6), failed("dear")], {}, LADDER)
+    assert isinstance(after, Commit)
+    assert (after.bought, after.reason) == (0, "cheap has answered: 60% likely right, dear 90%; dear failed")
+    with pytest.raises(BackendUnavailable):
+        policy.next(QUERY, [failed("cheap"), failed("dear")], {}, LADDER)
+
+
+def test_two_answers_that_agree_or_differ_are_said_to() -> None:
+    """Of three routes the first two were bought; nothing was fitted, so the best one answers."""
+    names = ("small", "second", "full")
+    made = tuple(Route(n, n, "direct", 0, PRICE) for n in names)
+    three = Terms(made, Climbing(0), "full", climb=climbing(unfitted(names, "full")))
+    both = [said("small", "7"), said("second", "7")]
+    assert policy.next(QUERY, both, {}, three).reason == "small and second agree: full answers"
+    both[1] = said("second", "8")
+    assert policy.next(QUERY, both, {}, three).reason == "small and second differ: full answers"
+    kept = policy.next(QUERY, [said("full")], {}, three)
+    assert kept == Commit("full", "full has answered: its answer is taken", bought=0)
+
+
+def test_a_wish_and_observe_go_before_the_ladder() -> None:
+    assert policy.next(QUERY, (), {}, replace(LADDER, wished="dear")) == Commit("dear", "asked for")
+    assert policy.next(QUERY, (), {}, replace(LADDER, fixed="dear")).reason == "observe: dear answers everything"
+
+
+def test_where_the_ladder_has_nothing_to_say_what_was_bought_is_all_there_is() -> None:
+    """Cut off, and the dear route cannot serve: half an answer is better than none."""
+    half = said("cheap", "half an ans", sure=0.99, finish=Finish.LENGTH)
+    step = policy.next(QUERY, [half], {}, replace(LADDER, routes=ROUTES[:1]))
+    assert step == Commit("cheap", "no dearer route is left", bought=0)
+
+
+def test_a_plan_to_climb_without_a_ladder_is_the_safe_route() -> None:
+    known = {"cheap": estimate("cheap", 0.9, 1.0), "dear": estimate("dear", 0.9, 2.0)}
+    step = policy.next(QUERY, (), known, replace(LADDER, climb=None))
+    assert step == Commit("dear", "the ladder has no rung left: the safe route answers")
+
+
+@given(st.lists(st.floats(0, 1), max_size=2), st.sampled_from([0, 1]), st.sampled_from(["ok", "cut", "failed"]))
+def test_climbing_ends_and_commits_only_to_what_is_there_or_can_serve(
+    sureness: list[float], price: int, how: str
+) -> None:
+    """Whatever the answers: each route is bought once at most, and what is given is whole."""
+    answers = dict(zip(("cheap", "dear"), [*sureness, 0.5, 0.5], strict=False))
+    evidence: list[Attempt] = []
+    at = replace(LADDER, climb=climbing(price=price))
+    while isinstance(step := policy.next(QUERY, evidence, {}, at), Buy):
+        assert step.route not in {a.route for a in evidence}
+        finish = Finish.LENGTH if how == "cut" else Finish.STOP
+        came = said(step.route, sure=answers[step.route], finish=finish)
+        evidence.append(failed(step.route) if how == "failed" else came)
+    if step.bought is None:
+        assert step.route not in {a.route for a in evidence}
+    else:
+        assert evidence[step.bought].route == step.route
+        assert evidence[step.bought].finish is Finish.STOP
