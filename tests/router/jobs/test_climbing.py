@@ -1,0 +1,178 @@
+"""From observations to a ladder: what is counted, what is held out together, what may be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pointsman.classifiers.features import lexical_batch
+from pointsman.domain import Objective, Observation, Price, Route
+from pointsman.router.jobs import climbing
+from pointsman.router.jobs.climbing import MAX_ROUTES, MIN_COMPLETE, climb, complete_recording
+from pointsman.router.jobs.effects import pooled
+from pointsman.router.jobs.evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, SHIFT_ERRORS
+from pointsman.router.jobs.evaluation.playing import play
+from pointsman.router.jobs.evaluation.replay import Aim
+
+ROUTES = (
+    Route("small", "m", "direct", 0, Price(1.0, 0.0, 2.0)),
+    Route("full", "m", "think", None, Price(3.0, 0.0, 8.0)),
+)
+AIM = Aim(ROUTES, Objective(), "full")
+
+
+def pair(i: int, group: str, *, seed: int = 0) -> list[Observation]:
+    """A question that small is right on every other time, sure only then; full on nineteen of twenty."""
+    rng = np.random.default_rng([seed, i])
+    easy, right = i % 2 == 0, float(rng.random() < 0.95)
+    shared = {"text": f"Question {i}?", "group": group, "query_id": f"q{i:03}"}
+    said = "7" if easy else "8"
+    signs = {"mean_probability": 0.9 + 0.1 * rng.random() if easy else 0.5 * rng.random()}
+    return [
+        Observation(
+            route="small", correct=float(easy), input_tokens=20.0, output_tokens=2.0, answer=said, signs=signs, **shared
+        ),
+        Observation(route="full", correct=right, input_tokens=20.0, output_tokens=90.0, answer="7", **shared),
+    ]
+
+
+def logged(n: int, group: Callable[[int], str] = lambda i: f"g{i % 6}") -> list[Observation]:
+    return [o for i in range(n) for o in pair(i, group(i))]
+
+
+def test_the_recording_has_what_was_logged() -> None:
+    recording = complete_recording(logged(8), AIM)
+    assert recording is not None
+    assert recording.ids == tuple(f"q{i:03}" for i in range(8))
+    assert recording.ladder.names() == ["small", "full"]
+    assert recording.correct[:, 0].tolist() == [1, 0] * 4
+    assert recording.seen.tokens.tolist() == [[2, 90]] * 8
+    assert recording.input_tokens.tolist() == [[20, 20]] * 8
+    assert recording.seen.answers.tolist() == [[0, 0], [0, 1]] * 4
+    np.testing.assert_array_equal(recording.seen.features, lexical_batch([f"Question {i}?" for i in range(8)]))
+    assert recording.cost_to(1, 1) == pytest.approx((20 * 3 + 90 * 8) / 1e6)
+
+
+def test_signs_are_columns_of_the_answers_that_they_came_with() -> None:
+    rows = logged(4)
+    rows[2] = replace(rows[2], signs={})
+    rows[7] = replace(rows[7], signs={"first_margin": 0.25})
+    recording = complete_recording(rows, AIM)
+    assert recording is not None
+    signs = recording.seen.signs
+    assert set(signs) == {"mean_probability", "first_margin"}
+    assert np.isnan(signs["mean_probability"]).tolist() == [[False, True], [True, True]] + [[False, True]] * 2
+    assert signs["mean_probability"][0, 0] == rows[0].signs["mean_probability"]
+    assert np.nansum(signs["first_margin"]) == signs["first_margin"][3, 1] == 0.25
+
+
+@pytest.mark.parametrize("lacking", ["text", "correct", "output_tokens"])
+def test_only_questions_that_every_route_answered_count(lacking: str) -> None:
+    """With text, a known outcome and a known length; other routes' answers are not looked at."""
+    rows = logged(6)
+    rows[2] = replace(rows[2], **{lacking: None})
+    del rows[9]
+    rows.append(replace(rows[0], route="strange", query_id="q009"))
+    recording = complete_recording(rows, AIM)
+    assert recording is not None
+    assert recording.ids == ("q000", "q002", "q003", "q005")
+
+
+def test_of_several_answers_of_a_route_the_first_counts_and_what_was_not_known_may_come_later() -> None:
+    rows = logged(2)
+    late = [replace(rows[0], correct=0.0, output_tokens=5.0, sample=1)]
+    recording = complete_recording([replace(rows[2], correct=None), *rows, *late], AIM)
+    assert recording is not None
+    assert recording.correct[:, 0].tolist() == [1, 0]
+    assert recording.seen.tokens[:, 0].tolist() == [2, 2]
+
+
+def test_without_a_complete_question_there_is_no_recording() -> None:
+    assert complete_recording([o for o in logged(5) if o.route == "small"], AIM) is None
+    assert complete_recording([], AIM) is None
+
+
+def test_groups_are_held_out_where_there_are_some() -> None:
+    recording = complete_recording(logged(24), AIM)
+    assert recording is not None
+    assert recording.constellation.hold_out_by == "group"
+    assert recording.folds.tolist() == [f"g{i % 6}" for i in range(24)]
+
+
+@pytest.mark.parametrize("group", [lambda i: f"q{i}", lambda i: "all", lambda i: f"g{i // 2}"])
+def test_elsewhere_questions_are_in_five_folds(group: Callable[[int], str]) -> None:
+    """Where every question is its own group (or in pairs), or all are in one; the same question is always in one."""
+    recording = complete_recording(logged(60, group), AIM)
+    assert recording is not None
+    assert recording.constellation.hold_out_by == "query"
+    assert set(recording.folds) == {f"fold {k}" for k in range(5)}
+    again = complete_recording([replace(o, query_id=f"z{o.query_id}") for o in logged(60, group)], AIM)
+    assert again is not None
+    assert again.folds.tolist() == recording.folds.tolist()
+
+
+def test_a_ladder_needs_enough_questions_few_routes_and_something_to_learn() -> None:
+    enough = logged(MIN_COMPLETE)
+    assert climb(enough, AIM) is not None
+    assert climb(enough[:-1], AIM) is None
+    assert climb([replace(o, correct=1.0) for o in enough], AIM) is None, "nobody was ever wrong"
+    assert climb(enough, replace(AIM, calls=True)) is None, "tokens that were not counted have no price"
+    many = tuple(replace(ROUTES[1], name=f"r{i}") for i in range(MAX_ROUTES + 1))
+    rows = [replace(o, route=route.name) for o in enough if o.route == "full" for route in many]
+    assert climb(rows, replace(AIM, routes=many)) is None
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_the_points_are_what_the_ladder_came_to_held_out(grouped: bool) -> None:
+    """And of it may be relied on the best route's accuracy with the gain over it: less one and a half standard errors
+    and losses weighing more where other groups come, half a standard error more where they do not."""
+    found = climb(logged(240, (lambda i: f"g{i % 6}") if grouped else (lambda i: f"q{i}")), AIM)
+    assert found is not None
+    held, base = found.policy.held_out, found.recording.correct[:, 1]
+    assert found.model.reference == "full"
+    assert len(found.points) == len(found.model.prices) == 32
+    assert found.policy.terms.caution == (SHIFT_CAUTION if grouped else 0.0)
+    for k, point in enumerate(found.points):
+        assert (point.rung, point.route, point.error_price) == (k, None, None)
+        assert point.accuracy == pytest.approx(held.correct[:, k].mean())
+        assert point.cost == pytest.approx(held.cost[:, k].mean(), rel=1e-5)
+        gain = held.correct[:, k] - base
+        mean, error = pooled(gain - (SHIFT_CAUTION if grouped else 0.0) * abs(gain), found.recording.folds)
+        sure = base.mean() + mean - (SHIFT_ERRORS if grouped else SAME_ERRORS) * error
+        assert point.sure == pytest.approx(min(1.0, max(0.0, sure)))
+    assert min(p.cost for p in found.points) < 0.8 * max(p.cost for p in found.points)
+
+
+def test_what_signs_tell_is_learnt() -> None:
+    """Small is sure where it is right: nearly all of the quality for little more than half of the cost."""
+    found = climb(logged(240), AIM)
+    assert found is not None
+    assert found.model.layout == (("mean_probability",), ())
+    assert found.model.prices == tuple((8 / 1e6 * np.geomspace(300, 1e6, 32)).tolist())
+    dear = float(found.recording.cost_to(1, 1).mean())
+    good = [p for p in found.points if p.sure is not None and p.sure >= 0.98 * found.recording.correct[:, 1].mean()]
+    assert min(p.cost for p in good) < 0.75 * dear
+
+
+def test_the_arrays_are_the_policys() -> None:
+    """State for state; what is replayed from them is the same."""
+    found = climb(logged(120), AIM)
+    assert found is not None
+    for state, node in found.policy.nodes.items():
+        kept = found.model.states[state]
+        assert (kept.done, kept.actions, kept.default) == (node.done, len(node.actions), node.default)
+        assert (kept.weights is None) == (node.smooth is None)
+    assert play(found.policy, found.recording).path.shape == (120, 32)
+
+
+def test_the_report_tells_the_rung() -> None:
+    found = climb(logged(120), AIM)
+    assert found is not None
+    point = found.points[3]
+    told = {"n": 120, "reference": "full", "rung": None}
+    assert found.report(None) == told
+    assert found.report(3) == told | {"rung": 3, "accuracy": point.accuracy, "sure": point.sure, "cost": point.cost}
+    assert found.model.comparison == climbing.COMPARISON
