@@ -11,7 +11,7 @@ EXTRAS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup serve demo test lint bench bench-encoders lock clean
+.PHONY: help setup serve demo test lint bench bench-encoders bench-routing lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -65,6 +65,9 @@ bench: setup  ## measure: writes benchmarks/out/decision.json
 
 bench-encoders: $(VENV)/.test  ## measure the text encoders: writes benchmarks/out/encoders.json (POINTSMAN_OUTCOMES names the tables)
 	@$(BIN)/python benchmarks/bench_encoders.py
+
+bench-routing: $(VENV)/.test  ## what routing is worth on recorded outcomes (POINTSMAN_OUTCOMES names the tables); writes docs/results.md
+	@$(BIN)/python benchmarks/bench_routing.py --write
 
 lock: $(VENV)/.test  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python scripts/lock.py
