@@ -12,8 +12,11 @@ from pointsman.classifiers import Embedder, load, load_embedder
 from pointsman.domain import Objective, ObjectiveKind, Observation, Price, Route, Wish
 from pointsman.errors import DataError
 from pointsman.router.decide import Decider, Standing, learnt
+from pointsman.router.jobs.climbing import climb
 from pointsman.router.jobs.evaluation.replay import Aim
+from pointsman.router.jobs.promotion import compare_results
 from pointsman.router.jobs.retrain import Retrained, retrain
+from pointsman.router.objectives import Climbing
 from pointsman.router.queries import as_query
 
 ROUTES = (
@@ -152,3 +155,92 @@ def test_what_could_not_be_read_stands_in_the_report(embedder: Embedder, tmp_pat
     assert done.report["notes"] == [
         "6 answers without a text, or features and an embedding of today's encoder, were left out"
     ]
+
+
+def hidden(n: int = 240, *, seed: int = 0, told: bool = True) -> list[Observation]:
+    """Texts that do not tell which questions are easy; small's own token probabilities do (unless not `told`)."""
+    rng = random.Random(seed)
+    rows: list[Observation] = []
+    for i in range(n):
+        text, easy = f"{chain(rng, 6)} {i}", rng.random() < 0.5
+        signs = {"mean_probability": (0.9 if easy == (told or rng.random() < 0.5) else 0.3) + 0.1 * rng.random()}
+        for route, p, tokens in (("small", 0.98 if easy else 0.05, 2), ("full", 0.97, 60)):
+            right = float(rng.random() < p)
+            said = "7" if right else str(rng.randrange(10, 99))
+            kept = signs if route == "small" else {}
+            rows.append(
+                Observation(f"q{i}", f"g{i % 10}", route, right, 12.0, tokens, text=text, answer=said, signs=kept)
+            )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def climbed(embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+    """A world that only evidence tells."""
+    aim = replace(AIM, objective=Objective(value=0.9))
+    return retrain(hidden(), aim, embedder, tmp_path_factory.mktemp("artifacts"))
+
+
+def test_where_only_evidence_tells_a_ladder_is_learnt_and_promoted(climbed: Retrained) -> None:
+    """The text has nothing to offer; buying the small answer first saves near half of the tokens."""
+    told = climbed.report["ladder"]
+    assert (told["n"], told["reference"]) == (240, "full")
+    assert told["rung"] is not None
+    assert told["sure"] >= 0.9 * climbed.report["held_out"]["fixed"]["full"]["accuracy"]
+    assert told["cost"] < 0.8 * climbed.report["held_out"]["fixed"]["full"]["cost"]
+    assert climbed.comparison.better
+    assert climbed.comparison.serving == "the safe route full"
+    assert climbed.comparison.sentence.startswith("Better against the safe route full, on 240 queries")
+
+
+def test_a_ladder_is_compared_by_what_came_of_it_held_out(climbed: Retrained) -> None:
+    """Result for result against the safe route's, at the price of an error of its rung."""
+    found = climb(hidden(), AIM)
+    assert found is not None
+    rung, recording = climbed.report["ladder"]["rung"], found.recording
+    held = found.policy.held_out
+    mine = held.correct[:, rung].astype(float), held.cost[:, rung].astype(float)
+    safe = recording.correct[:, 1], recording.cost_to(1, 1)
+    by_hand = compare_results(mine, safe, recording.folds, "the safe route full", found.model.prices[rung], 0)
+    for name in ("n", "learnt", "error_price", "gain", "low", "high", "differ", "seen", "accuracy_gain", "cost_change"):
+        assert getattr(climbed.comparison, name) == pytest.approx(getattr(by_hand, name), rel=1e-5), name
+
+
+def test_the_ladder_is_in_the_artifact_and_asked_for(climbed: Retrained, embedder: Embedder) -> None:
+    """Written, read back and put to serve: the objective that it was trained for climbs, at that rung; deciding alone
+    does not."""
+    artifact = load(climbed.path, embedder)
+    assert artifact.ladder is not None
+    assert artifact.ladder.layout == (("mean_probability",), ())
+    rungs = [point for point in artifact.policy if point.rung is not None]
+    assert [point.rung for point in rungs] == list(range(len(artifact.ladder.prices)))
+    assert all(point.sure is not None for point in rungs)
+    decider = Decider(Standing(ROUTES, "full", Objective(value=0.9)), embedder)
+    decider.use(learnt(artifact, ROUTES))
+    terms = decider.consider(as_query("3+4-2*7+5-1*8")).terms
+    assert terms.plan == Climbing(climbed.report["ladder"]["rung"])
+    assert terms.climb is not None
+    assert not isinstance(decider.consider(as_query("3+4"), buying=False).terms.plan, Climbing)
+
+
+def test_signs_that_tell_nothing_buy_nothing_that_is_promoted(embedder: Embedder, tmp_path: Path) -> None:
+    """The control that must fail."""
+    assert not retrain(hidden(160, told=False), AIM, embedder, tmp_path).comparison.better
+
+
+def test_against_what_serves_only_the_queries_that_it_did_not_see_count(
+    climbed: Retrained, embedder: Embedder, tmp_path: Path
+) -> None:
+    new = [replace(o, query_id=f"n{o.query_id}") for o in hidden(60, seed=7)]
+    aim = replace(AIM, objective=Objective(value=0.9))
+    later = retrain(hidden()[:200] + new, aim, embedder, tmp_path, serving=climbed.artifact)
+    assert later.report["ladder"]["n"] == 160
+    assert later.report["ladder"]["rung"] is not None
+    assert (later.comparison.serving, later.comparison.n, later.comparison.learnt) == ("the serving artifact", 60, 100)
+
+
+def test_too_few_complete_questions_have_no_ladder(embedder: Embedder, tmp_path: Path) -> None:
+    few = retrain(hidden(60), AIM, embedder, tmp_path)
+    assert few.report["ladder"] is None
+    assert few.artifact.ladder is None
+    assert not any(point.rung is not None for point in few.artifact.policy)
