@@ -166,3 +166,13 @@ def test_without_texts_there_are_the_hash_and_the_vectors(
 def test_every_page_is_read(store: Store, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_PAGE", 3)
     assert len(logged(store, *[make_record(f"d{n}", str(n)) for n in range(9)])) == 9
+
+
+def test_what_an_answers_own_probabilities_say_comes_with_it(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
+) -> None:
+    """Each attempt's with its own observation, evidence's too; none where none were given."""
+    signs = {"first_probability": 0.75, "mean_probability": 0.5}
+    tried = make_attempt(route="small", signs=signs), make_attempt(route="full")
+    found = logged(store, make_record(attempts=tried, evidence=tried[:1]), make_record("asked", attempts=()))
+    assert [(each.route, each.signs) for each in found] == [("small", signs), ("full", {})]

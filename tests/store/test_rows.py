@@ -85,6 +85,7 @@ attempts = st.builds(
     error=st.none() | plain_text,
     warnings=texts,
     answer=st.none() | plain_text,
+    signs=st.dictionaries(any_text, numbers, max_size=3),
 )
 attempt_lists = st.lists(attempts, max_size=3)
 queries = st.builds(
@@ -182,6 +183,8 @@ def test_not_a_number_stays_one(shared_database: Database, make_record: Callable
     estimate = replace(record.decision.estimates["small"], p_correct=nan, cost=math.inf)
     decision = replace(record.decision, estimates={"small": estimate}, propensity=nan, confidence=nan)
     odd = replace(record, decision=decision, attempts=(replace(record.attempts[0], cost=nan, first_token_ms=nan),))
+    signed = replace(odd.attempts[0], signs={"first_margin": nan, "mean_probability": 0.5})
+    odd = replace(odd, attempts=(signed,))
     read = through(shared_database, odd)
     assert math.isnan(read.decision.propensity)
     assert math.isnan(read.decision.estimates["small"].p_correct)
@@ -189,3 +192,5 @@ def test_not_a_number_stays_one(shared_database: Database, make_record: Callable
     assert math.isnan(read.attempts[0].cost)
     assert read.decision.confidence is None
     assert read.attempts[0].first_token_ms is None
+    assert math.isnan(read.attempts[0].signs["first_margin"])
+    assert read.attempts[0].signs["mean_probability"] == 0.5

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from alembic import command
@@ -11,9 +13,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from pointsman.errors import StoreError
-from pointsman.store import schema
+from pointsman.store import Record, ledger, rows, schema
 from pointsman.store.database import Database
-from pointsman.store.tables import metadata
+from pointsman.store.records import Entry
+from pointsman.store.tables import attempts, decisions, metadata, queries
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
@@ -73,3 +76,52 @@ def test_downgrading_takes_all_tables_away(database: Database) -> None:
         command.downgrade(config, "base")
     with database.reading() as connection:
         assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+def moved(database: Database, revision: str) -> None:
+    """Up or down to the form of this revision."""
+    config = schema._config()
+    with database.writing() as connection:
+        config.attributes.update(connection=connection, metadata=metadata)
+        step = command.upgrade if revision > (schema._revision(connection) or "") else command.downgrade
+        step(config, revision)
+
+
+def test_rows_from_before_there_were_signs_are_kept_and_have_none(url: str, make_record: Callable[..., Record]) -> None:
+    """Written by the first form, read by this one; what is written then has them."""
+    database, record = Database(url), make_record()
+    moved(database, "0001")
+    with database.reading() as connection:
+        assert "signs" not in {column["name"] for column in inspect(connection).get_columns("attempts")}
+    with pytest.raises(StoreError, match="run `pointsman db upgrade`"):
+        schema.check(database)
+    (old,) = rows.attempt_rows(record.decision, record.attempts)
+    del old["signs"]
+    with database.writing() as connection:
+        connection.execute(decisions.insert(), rows.decision_row(record.decision))
+        connection.execute(queries.insert(), rows.query_row(record, keep_text=True))
+        connection.execute(attempts.insert(), old)
+    schema.upgrade(database)
+    schema.check(database)
+    signed = replace(record.attempts[0], signs={"first_margin": 0.5})
+    later = make_record("later", attempts=(signed,))
+    with database.writing() as connection:
+        ledger.write(connection, [Entry("later", later)], keep_text=True)
+    with database.reading() as connection:
+        assert ledger.read(connection, record.decision.id) == record
+        assert ledger.read(connection, "later") == later
+    database.close()
+
+
+def test_going_back_to_the_form_without_signs_keeps_the_rest(
+    database: Database, make_record: Callable[..., Record]
+) -> None:
+    record = make_record()
+    signed = replace(record, attempts=(replace(record.attempts[0], signs={"first_margin": 0.5}),))
+    with database.writing() as connection:
+        ledger.write(connection, [Entry(record.decision.id, signed)], keep_text=True)
+    moved(database, "0001")
+    assert schema.current(database) == "0001"
+    schema.upgrade(database)
+    with database.reading() as connection:
+        assert ledger.read(connection, record.decision.id) == record
