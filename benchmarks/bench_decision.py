@@ -1,7 +1,8 @@
 """How long a whole decision takes with the default encoder, on one core: `make bench`.
 
 A decision is everything from the query to the Decision: text, features, embedding, all routes' estimates, policy.
-Prompts of about 50 and 500 tokens are made of common words, each different, so that nothing can be cached.
+Prompts of about 50 and 500 tokens are made of common words, each different, so that nothing can be cached. ladder_ms:
+the estimates of all 32 states of a ladder of five routes, evidence row included, encoder and models apart.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ import numpy as np  # noqa: E402 - the thread limits must stand before
 from figures_file import write  # noqa: E402
 
 from pointsman.classifiers import lexical, text_of  # noqa: E402
-from pointsman.domain import Query  # noqa: E402
+from pointsman.classifiers.ladder_table import table_of  # noqa: E402
+from pointsman.domain import Objective, Observation, Price, Query, Route  # noqa: E402
 from pointsman.router import Router  # noqa: E402
+from pointsman.router.jobs.climbing import climb  # noqa: E402
+from pointsman.router.jobs.evaluation.replay import Aim  # noqa: E402
 
 WORDS = [
     "the",
@@ -151,6 +155,33 @@ def timed(action: Callable[[Query], object], queries: list[Query]) -> tuple[floa
     return float(np.percentile(took, 50)), float(np.percentile(took, 99))
 
 
+def ladder_ms(queries: list[Query]) -> float:
+    """Median ms of all states of a five-route ladder for one query."""
+    rng = random.Random(0)
+    routes = tuple(Route(f"r{i}", "m", "direct", 0, Price(0.1, 0.0, 1.0)) for i in range(5))
+    seen = [
+        Observation(
+            query_id=f"q{q}",
+            group=f"q{q}",
+            route=route.name,
+            correct=float(rng.random() < 0.4 + 0.1 * i),
+            input_tokens=50.0,
+            output_tokens=float(rng.randint(1, 200)),
+            text=f"what is {q} times {7 * q}?",
+            answer=rng.choice("AB"),
+            signs={"first_probability": rng.random(), "mean_probability": rng.random()},
+        )
+        for q in range(300)
+        for i, route in enumerate(routes)
+    ]
+    fitted = climb(seen, Aim(routes, Objective(), "r4"))
+    assert fitted is not None
+    table = table_of(fitted.model, len(fitted.model.prices) // 2)
+    features, told = lexical(text_of(queries[0])), [{"first_probability": 0.3, "mean_probability": 0.2}] * 5
+    tokens, codes = [3.0, 5.0, 9.0, 100.0, 200.0], [0, 0, 1, 0, 0]
+    return timed(lambda _: table.predict(table.row(features, tokens, codes, told)), queries)[0]
+
+
 def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
@@ -170,6 +201,7 @@ def main() -> None:
         x = lexical(text_of(short[0]))[np.newaxis]
         z = decider.embedder.encode([text_of(short[0])])
         figures["estimate_ms"] = timed(lambda _: learnt.artifact.estimator.predict(x, z), short)[0]
+        figures["ladder_ms"] = ladder_ms(short)
         router.close()
     path = write("decision", figures)
     for name, value in figures.items():

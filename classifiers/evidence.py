@@ -24,7 +24,8 @@ Integers: TypeAlias = NDArray[np.int64]
 TEXT_FEATURES = ("log_characters", "log_numbers", "log_formula_marks", "log_code_marks")
 """The lexical features that stay useful on topics not trained on; more of them, or the embedding, transfer worse."""
 
-_TEXT_COLUMNS = tuple(FEATURES.index(name) for name in TEXT_FEATURES)
+TEXT_COLUMNS = tuple(FEATURES.index(name) for name in TEXT_FEATURES)
+"""Their places among the lexical features."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ def evidence_names(done: Sequence[int], layout: Layout) -> tuple[str, ...]:
 def evidence_rows(done: Sequence[int], seen: Seen, layout: Layout, rows: Integers) -> Doubles:
     """Evidence (len(rows), p) of these rows when the answers `done` (columns of `seen`, ascending) are there. What a
     sign does not say (NaN, or not there at all) counts as one half."""
-    columns: list[Doubles] = [seen.features[rows][:, column].astype(np.float64) for column in _TEXT_COLUMNS]
+    columns: list[Doubles] = [seen.features[rows][:, column].astype(np.float64) for column in TEXT_COLUMNS]
     codes = seen.answers[rows][:, list(done)]
     for place, route in enumerate(done):
         columns.append(np.log1p(seen.tokens[rows, route]))

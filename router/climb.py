@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classifiers.answers import agreement_codes
-from ..classifiers.evidence import Seen
-from ..classifiers.ladder_model import LadderModel, seen_of
+from ..classifiers.ladder_model import LadderModel, StateModel
+from ..classifiers.ladder_table import LadderTable, table_of
 from ..domain import Attempt, Finish
 from .ladder import Action, Answer, Ladder, Purchase, State, fixed_route, serving_ladder, state_actions
 
 Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +57,9 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
     allowed = [_allowed(model, action, answers, evidence, can) for action in actions]
     if not any(allowed):
         return None
-    predicted = model.predict(state, _seen(model, climb.features, answers, evidence))
-    place = model.best(state, predicted, climb.price)
-    if not allowed[place]:
-        place = _best_allowed(model, state, predicted, climb.price, allowed)
+    table = table_of(model, climb.price)
+    predicted = table.predict_one(state, _row(table, model, climb.features, answers, evidence))
+    place = _best(model.states[state], predicted, allowed)
     return _rung(model, ladder, state, actions[place], answers, predicted, can)
 
 
@@ -98,13 +98,16 @@ def _text(attempt: Attempt) -> str | None:
     return attempt.answer if attempt.finish is Finish.STOP else None
 
 
-def _seen(model: LadderModel, features: Floats, answers: dict[str, int], evidence: Sequence[Attempt]) -> Seen:
+def _row(
+    table: LadderTable, model: LadderModel, features: Floats, answers: dict[str, int], evidence: Sequence[Attempt]
+) -> Doubles:
+    """What was bought, as the table reads it."""
     said = [_text(evidence[answers[route]]) if route in answers else None for route in model.routes]
     codes = agreement_codes([said], model.comparison)[0].tolist()
     tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
     nothing: Mapping[str, float] = {}
     signs = [evidence[answers[r]].signs if r in answers else nothing for r in model.routes]
-    return seen_of(features, tokens, codes, signs)
+    return table.row(features, tokens, codes, signs)
 
 
 def _allowed(
@@ -118,16 +121,14 @@ def _allowed(
     return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool((given.answer or "").strip())
 
 
-def _best_allowed(
-    model: LadderModel, state: State, predicted: NDArray[np.float64] | None, price: int, allowed: Sequence[bool]
-) -> int:
-    """The greatest gain among the actions that are possible; without predictions the last of them."""
+def _best(fitted: StateModel, predicted: Doubles | None, allowed: Sequence[bool]) -> int:
+    """The place of the possible action with the greatest gain, ties to what the best fixed route would do; without
+    predictions that, or the last possible one."""
     places = [place for place, able in enumerate(allowed) if able]
     if predicted is None:
-        return places[-1]
-    fitted = model.states[state]
-    gains = predicted[len(fitted.done) + 1 :].reshape(fitted.actions, -1)[:, price]
-    return max(places, key=lambda place: float(gains[place]))
+        return fitted.default if allowed[fitted.default] else places[-1]
+    gains = predicted[len(fitted.done) + 1 :]
+    return max(places, key=lambda place: (float(gains[place]), place == fitted.default))
 
 
 def _rung(
@@ -136,7 +137,7 @@ def _rung(
     state: State,
     action: Action,
     answers: dict[str, int],
-    predicted: NDArray[np.float64] | None,
+    predicted: Doubles | None,
     can: Collection[str],
 ) -> Rung:
     route = model.routes[action.track]
