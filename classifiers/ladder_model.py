@@ -1,7 +1,7 @@
-"""A fitted ladder as arrays: for every state of evidence, what each action is expected to gain, in one product.
+"""A fitted ladder as arrays: for every state of evidence, what each action is expected to gain.
 
-This is what an artifact stores and what serves; it needs numpy only. Which state follows which, and what an action is,
-the router knows (router/ladder.py): here a state is a row of `states`, an action a number.
+This is what an artifact stores; ladder_table.py reads it while serving. It needs numpy only. Which state follows which,
+and what an action is, the router knows (router/ladder.py): here a state is a tuple of levels, an action a number.
 
 For a state with p columns of evidence, the prediction is (1, standardised evidence) times a matrix; its columns are a
 probability for each answer that is there (in ascending order), that of the best fixed route, then the gain over going
@@ -10,7 +10,7 @@ on as that route would, for each action at each of K prices of an error (actions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Comparison
-from .evidence import Layout, Seen, evidence_rows
+from .evidence import Layout
 
 LADDER_ARRAYS = "ladder."
 """How the names of a ladder's arrays begin."""
@@ -52,24 +52,6 @@ class LadderModel:
     comparison: Comparison | None
     layout: Layout
     states: Mapping[tuple[int, ...], StateModel]
-
-    def predict(self, state: tuple[int, ...], seen: Seen) -> Doubles | None:
-        """Predictions (columns,) for the one question in `seen`; None where nothing was fitted for the state."""
-        model = self.states[state]
-        if model.weights is None or model.mean is None or model.scale is None:
-            return None
-        row = evidence_rows(model.done, seen, self.layout, np.zeros(1, dtype=np.int64))[0]
-        standard = np.concatenate([[1.0], (row - model.mean) / model.scale])
-        return standard @ model.weights.astype(np.float64)
-
-    def best(self, state: tuple[int, ...], predicted: Doubles | None, price: int) -> int:
-        """The action with the greatest gain at the price with this place; the default where nothing beats it."""
-        model = self.states[state]
-        if predicted is None:
-            return model.default
-        gains = predicted[len(model.done) + 1 :].reshape(model.actions, -1)[:, price]
-        best = int(gains.argmax())
-        return best if gains[best] > gains[model.default] else model.default
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its name: what an artifact stores beside `about()`."""
@@ -120,13 +102,3 @@ class LadderModel:
             layout=tuple(tuple(signs) for signs in about["layout"]),
             states=states,
         )
-
-
-def seen_of(
-    features: Floats, tokens: Sequence[float], codes: Sequence[int], signs: Sequence[Mapping[str, float]]
-) -> Seen:
-    """One question as evidence: its lexical features (f,), and of its R answers the tokens (0 where there is none), the
-    codes (-1) and the signs by name (none)."""
-    names = sorted({name for given in signs for name in given})
-    told = {name: np.array([[given.get(name, np.nan) for given in signs]]) for name in names}
-    return Seen(features[np.newaxis], np.array([tokens], np.float64), np.array([codes], np.int64), told)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ladder_oracle import predict, seen_of
 
 from pointsman.classifiers.features import FEATURES
-from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel, StateModel, seen_of
+from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel, StateModel
 
 RNG = np.random.default_rng(3)
 NOTHING = np.zeros(len(FEATURES), np.float32)
@@ -110,10 +111,10 @@ def test_a_prediction_by_hand() -> None:
     fitted = StateModel((0,), 2, 1, mean, scale, weights.astype(np.float32))
     made = LadderModel(("a", "b"), "b", (1.0,), "free_text", (("sure",), ()), {(1, 0): fitted, (0, 0): fitted})
     tokens = [float(np.expm1(5.0)), 0.0]
-    told = made.predict((1, 0), seen_of(NOTHING, tokens, [0, -1], [{"sure": 0.25}, {}]))
+    told = predict(made, (1, 0), seen_of(NOTHING, tokens, [0, -1], [{"sure": 0.25}, {}]))
     assert told is not None
     assert told.tolist() == pytest.approx([0.5 + 0.2 + 0.25, 0.9, 3 + 2, 0])
-    unread = made.predict((1, 0), seen_of(NOTHING, tokens, [-1, -1], [{}, {}]))
+    unread = predict(made, (1, 0), seen_of(NOTHING, tokens, [-1, -1], [{}, {}]))
     assert unread is not None
     assert unread.tolist() == pytest.approx([0.5 + 0.2 + 0.5, 0.9, 5, 7]), "no sign counts as one half"
 
@@ -122,17 +123,8 @@ def test_what_was_not_bought_is_not_looked_at() -> None:
     made = model()
     one = seen_of(NOTHING, [3.0, 0.0], [0, -1], [{}, {}])
     other = seen_of(NOTHING, [3.0, 99.0], [0, 0], [{"strange": 1.0}, {"confidence": 0.9}])
-    np.testing.assert_array_equal(made.predict((1, 0), one), made.predict((1, 0), other))
-
-
-def test_the_best_action_at_each_price_and_ties_to_the_default() -> None:
-    fitted = StateModel((0,), 2, 1, np.zeros(7), np.ones(7), np.zeros((8, 6), np.float32))
-    made = LadderModel(("a", "b"), "b", (1.0, 2.0), None, ((), ()), {(1, 0): fitted})
-    predicted = np.array([0.5, 0.5, 3.0, -1.0, 0.0, 0.0])  # two probabilities, then the first action's two gains
-    assert [made.best((1, 0), predicted, price) for price in (0, 1)] == [0, 1]
-    assert made.best((1, 0), np.zeros(6), 0) == 1
-    assert made.best((1, 0), None, 0) == 1
+    np.testing.assert_array_equal(predict(made, (1, 0), one), predict(made, (1, 0), other))
 
 
 def test_where_nothing_was_fitted_nothing_is_predicted() -> None:
-    assert model().predict((0, 1), seen_of(NOTHING, [0.0, 5.0], [-1, 0], [{}, {}])) is None
+    assert predict(model(), (0, 1), seen_of(NOTHING, [0.0, 5.0], [-1, 0], [{}, {}])) is None

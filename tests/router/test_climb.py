@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ladder_oracle import predict, seen_of
 from laddered import climbing, evidence_of, failed, said, tiny, unfitted
 from recorded import FULL, SECOND, SMALL, world
 
-from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel, seen_of
+from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel
 from pointsman.domain import Attempt, Finish, Objective, Observation, Route
 from pointsman.router.climb import Climb, Rung, explained, ladder_of, next_rung
 from pointsman.router.jobs.climbing import Climbed, climb
@@ -245,7 +246,7 @@ def test_a_stored_state_predicts_what_the_policy_does(row: int, state: tuple[int
     found, stored, _, _ = learnt()
     seen, rows = found.recording.seen, np.array([row])
     told = [{name: float(values[row, r]) for name, values in seen.signs.items()} for r in range(3)]
-    mine = stored.predict(state, seen_of(seen.features[row], seen.tokens[row], seen.answers[row].tolist(), told))
+    mine = predict(stored, state, seen_of(seen.features[row], seen.tokens[row], seen.answers[row].tolist(), told))
     theirs = found.policy.predict(state, found.recording, rows)[0]
     assert mine is not None
     assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4 * np.abs(theirs).max())
