@@ -12,7 +12,8 @@ from ....classifiers.ladder_model import LadderModel
 from ....classifiers.smoothers import Predict, Smooth
 from ....domain import Objective, Price
 from ....errors import DataError
-from ...ladder import Fixed, Ladder, Track, fixed_route, state_actions
+from ...climb import ladder_of
+from ...ladder import Fixed, Ladder, fixed_route, state_actions
 from ...objectives import Climbing, Plan, Point, Priced, plan
 from ...objectives import Fixed as FixedPlan
 from ...pricing import PER
@@ -74,7 +75,7 @@ def _carried_out(
         name = wanted.route if wanted is not None else recording.names[-1]
         return always(name), f"always {name}"
     if isinstance(wanted, Climbing) and artifact.ladder is not None:
-        ladder = Ladder(tuple(Track(route) for route in artifact.ladder.routes), ordered=True)
+        ladder = ladder_of(artifact.ladder)
         policy = as_policy(artifact.ladder, ladder)
         return play(policy, recording.along(ladder)).point(wanted.rung), f"ladder at price {wanted.rung}"
     price = wanted.error_price if isinstance(wanted, Priced) else 0.0

@@ -10,12 +10,14 @@ import pytest
 
 from pointsman.classifiers.features import lexical_batch
 from pointsman.domain import Objective, Observation, Price, Route
+from pointsman.router.climb import ladder_of
 from pointsman.router.jobs import climbing
 from pointsman.router.jobs.climbing import MAX_ROUTES, MIN_COMPLETE, climb, complete_recording
 from pointsman.router.jobs.effects import pooled
 from pointsman.router.jobs.evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, SHIFT_ERRORS
 from pointsman.router.jobs.evaluation.playing import play
 from pointsman.router.jobs.evaluation.replay import Aim
+from pointsman.router.jobs.evaluation.serving import as_policy
 
 ROUTES = (
     Route("small", "m", "direct", 0, Price(1.0, 0.0, 2.0)),
@@ -165,7 +167,11 @@ def test_the_arrays_are_the_policys() -> None:
         kept = found.model.states[state]
         assert (kept.done, kept.actions, kept.default) == (node.done, len(node.actions), node.default)
         assert (kept.weights is None) == (node.smooth is None)
-    assert play(found.policy, found.recording).path.shape == (120, 32)
+    stored = as_policy(found.model, ladder_of(found.model))
+    mine, theirs = play(stored, found.recording), play(found.policy, found.recording)
+    paths = [[played.paths[code] for code in played.path.ravel()] for played in (mine, theirs)]
+    assert paths[0] == paths[1]
+    assert len(theirs.paths) > 1
 
 
 def test_the_report_tells_the_rung() -> None:
