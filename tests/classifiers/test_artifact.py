@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ladder_oracle import predict, seen_of
 
 from pointsman.classifiers import (
     FEATURES,
@@ -29,7 +30,7 @@ from pointsman.classifiers import (
 )
 from pointsman.classifiers import artifact as module
 from pointsman.classifiers.fitting import FitSettings
-from pointsman.classifiers.ladder_model import LadderModel, StateModel, seen_of
+from pointsman.classifiers.ladder_model import LadderModel, StateModel
 from pointsman.domain import Price
 from pointsman.errors import ArtifactError
 
@@ -297,7 +298,7 @@ def test_a_ladder_is_kept_beside_the_estimator(
     assert found.ladder is not None
     assert found.ladder.about() == ladder().about()
     seen = seen_of(np.ones(len(FEATURES), np.float32), [4.0, 0.0], [0, -1], [{}, {}])
-    np.testing.assert_array_equal(found.ladder.predict((1, 0), seen), ladder().predict((1, 0), seen))
+    np.testing.assert_array_equal(predict(found.ladder, (1, 0), seen), predict(ladder(), (1, 0), seen))
     assert set(found.estimator.arrays()) == set(estimator.arrays())
 
 
