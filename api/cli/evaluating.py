@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...router.jobs.evaluation.recording import Recording
 
 HOLD_OUTS, PRICES = ("benchmark", "group", "query"), ("work", "list")
+FORMS = (".parquet", ".jsonl")
 
 Named: TypeAlias = Annotated[str, typer.Option(metavar="FILE[:NAME]", help="Which routes stand beside each other.")]
 Train: TypeAlias = Annotated[
@@ -77,9 +78,10 @@ def evaluate(
     from ...router.jobs.evaluation.evaluate import plain
     from .evaluation_report import show
 
+    if decisions is not None and decisions.suffix.lower() not in FORMS:  # before minutes of work, not after
+        raise BadRequest(f"--decisions ends in {' or '.join(FORMS)}, not {decisions.name!r}.", field="decisions")
     settings = _settings(where, objective, estimator, ladder, controls, resamples, seed)
-    served = _serving(where) if test is not None and not train else None
-    found = _run(constellation, train or [], test, hold_out_by, price, settings, served)
+    found = _run(where, constellation, train or [], test, hold_out_by, price, settings)
     figures = plain(found.report)
     for part in show(figures):
         out().print(part)
@@ -121,15 +123,15 @@ def _serving(where: Where) -> Artifact:
 
 
 def _run(
+    where: Where,
     named: str,
     train: list[Path],
     test: Path | None,
     hold_out_by: str | None,
     price: str,
     settings: Settings,
-    served: Artifact | None,
 ) -> Evaluation:
-    """Read, hold out, fit, play; `served`: let this artifact decide instead. Raises BadRequest, DataError."""
+    """Read, hold out, fit, play; with a test alone let what serves decide. Raises BadRequest, DataError, NotFound."""
     from ...classifiers import load_embedder
     from ...router.jobs.evaluation.evaluate import evaluate as run
     from ...router.jobs.evaluation.evaluate import evaluate_serving
@@ -150,8 +152,8 @@ def _run(
         if table is None:
             raise BadRequest(f"{named} names no file: give a table with --test.", field="test")
         recording: Recording = read_recording(table, routes, cast("Any", price))
-        if served is not None:
-            return evaluate_serving(recording, served, settings, load_embedder("static"))
+        if test is not None and not train:
+            return evaluate_serving(recording, _serving(where), settings, load_embedder("static"))
         learn = read_recordings(train, routes, cast("Any", price)) if train else None
 
         def progress(what: str, done: int, of: int) -> None:
