@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import random
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -88,7 +89,10 @@ def builtin(n: int, seed: int = 0, *, digits: bool = False) -> tuple[Verifiable,
 
 def _family(name: str, n: int, seed: int) -> Iterator[Verifiable]:
     """`n` different questions of a family, its levels in turn."""
-    gym: Any = importlib.import_module("reasoning_gym")
+    with warnings.catch_warnings():
+        # One of its own needs has a comparison that Python warns of when it is first compiled.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        gym: Any = importlib.import_module("reasoning_gym")
     family = FAMILIES[name]
     # More than are needed: easy levels repeat themselves.
     levels = [

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,9 +82,7 @@ def test_after_ctrl_c_the_same_command_with_resume_goes_on(
     assert 20 <= len(before.splitlines()) < 480
     go_on = said.split("Go on: pointsman ")[1].splitlines()[0]
     assert go_on.endswith(f"--config {config} --home {tmp_path / 'h'} --resume")
-    begun = time.monotonic()
     assert main(go_on.split()) == 0
-    assert time.monotonic() - begun < 120
     after = runs.read_text()
     assert after.startswith(before)
     keys = [(row["query_id"], row["route"], row["sample"]) for row in map(json.loads, after.splitlines())]
