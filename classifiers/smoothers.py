@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadRequest
+from .calibration import sigmoid
 from .linear import logistic_path
 
 Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
 Predict: TypeAlias = Callable[[Doubles], Doubles]
 
 
@@ -119,7 +121,7 @@ class Logistic:
                 constant[0] = 30.0 if label[0] > 0.5 else -30.0
             columns.append(constant)
         weights = np.stack(columns, axis=1)
-        return lambda new: 0.5 * (1.0 + np.tanh(0.5 * (new @ weights)))
+        return lambda new: sigmoid(new @ weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +134,7 @@ class Neighbours:
     def fit(self, x: Doubles, y: Doubles, blocks: Integers, lead: int) -> Smooth:
         standard = Standard.of(x)
         z = standard(x)
-        held_out = np.empty_like(y)
-        for block in np.unique(blocks):
-            inside = blocks == block
-            rest = ~inside if (~inside).any() else inside
-            held_out[inside] = self._mean(z[rest], y[rest], z[inside])
+        held_out = _without_block(blocks, y, lambda rest, inside: self._mean(z[rest], y[rest], z[inside]))
         return Smooth(held_out, lambda new: self._mean(z, y, standard(new)))
 
     def _mean(self, z: Doubles, y: Doubles, new: Doubles) -> Doubles:
@@ -157,12 +155,9 @@ class Classes:
 
     def fit(self, x: Doubles, y: Doubles, blocks: Integers, lead: int) -> Smooth:
         flags = np.flatnonzero(((x == 0) | (x == 1)).all(axis=0))
-        held_out = np.empty_like(y)
-        for block in np.unique(blocks):
-            inside = blocks == block
-            rest = ~inside if (~inside).any() else inside
-            held_out[inside] = self._table(x[rest][:, flags], y[rest])(x[inside][:, flags])
-        whole = self._table(x[:, flags], y)
+        keys = x[:, flags]
+        held_out = _without_block(blocks, y, lambda rest, inside: self._table(keys[rest], y[rest])(keys[inside]))
+        whole = self._table(keys, y)
         return Smooth(held_out, lambda new: whole(new[:, flags]))
 
     def _table(self, keys: Doubles, y: Doubles) -> Predict:
@@ -184,11 +179,7 @@ class Trees:
     leaf: int = 20
 
     def fit(self, x: Doubles, y: Doubles, blocks: Integers, lead: int) -> Smooth:
-        held_out = np.empty_like(y)
-        for block in np.unique(blocks):
-            inside = blocks == block
-            rest = ~inside if (~inside).any() else inside
-            held_out[inside] = self._forest(x[rest], y[rest], lead)(x[inside])
+        held_out = _without_block(blocks, y, lambda rest, inside: self._forest(x[rest], y[rest], lead)(x[inside]))
         return Smooth(held_out, self._forest(x, y, lead))
 
     def _forest(self, x: Doubles, y: Doubles, lead: int) -> Predict:
@@ -229,6 +220,16 @@ def smoother(name: str) -> Smoother:
 
 def _with_constant(z: Doubles) -> Doubles:
     return np.concatenate([np.ones((len(z), 1)), z], axis=1)
+
+
+def _without_block(blocks: Integers, y: Doubles, predict: Callable[[Mask, Mask], Doubles]) -> Doubles:
+    """Predictions (n, t) for each block from the others: predict(rest, inside), masks of rows. Where there is one block
+    only, from itself."""
+    held_out = np.empty_like(y)
+    for block in np.unique(blocks):
+        inside = blocks == block
+        held_out[inside] = predict(~inside if (~inside).any() else inside, inside)
+    return held_out
 
 
 def _keys(flags: Doubles) -> list[bytes]:
