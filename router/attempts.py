@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 
 from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta
-from ..domain import Attempt, Call, Enforcement, Finish, Purpose, Route, Usage
+from ..domain import Attempt, Call, Enforcement, Finish, Route, Usage
 from .pricing import cost
 from .signs import signs
 
@@ -17,7 +17,7 @@ class Watch:
     prompt: how many tokens the query probably is, charged where the engine was at work but never told."""
 
     def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None], prompt: float = 0.0) -> None:
-        self.route, self.call, self._prompt = route, call, prompt
+        self.route, self.call, self.prompt = route, call, prompt
         self.finished: Finished | None = None
         self.error: str | None = None
         self.cancelled = False
@@ -67,13 +67,13 @@ class Watch:
         """How it went. A stream that was left has the tokens that were seen coming, and the prompt as estimated."""
         done = self.finished
         worked = self.cancelled or self.begun  # a server that refused has read nothing
-        prompt = round(self._prompt) if worked else 0
+        prompt = round(self.prompt) if worked else 0
         usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
         return Attempt(
             route=self.route.name,
             model=self.route.model,
-            purpose=Purpose.ANSWER,
+            purpose=self.call.purpose,
             usage=usage,
             price=self.route.price,
             cost=cost(self.route.price, usage),

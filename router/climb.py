@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..classifiers.answers import agreement_codes
 from ..classifiers.ladder_model import LadderModel, StateModel
 from ..classifiers.ladder_table import LadderTable, table_of
-from ..domain import Attempt, Finish
+from ..domain import Attempt, Finish, Purpose
 from .ladder import Action, Answer, Ladder, Purchase, State, fixed_route, serving_ladder, state_actions
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -88,7 +88,7 @@ def _answers(model: LadderModel, evidence: Sequence[Attempt]) -> dict[str, int]:
     found: dict[str, int] = {}
     for route in model.routes:
         for place, attempt in enumerate(evidence):
-            if attempt.route == route and attempt.error is None:
+            if attempt.route == route and attempt.purpose is Purpose.ANSWER and attempt.error is None:
                 found.setdefault(route, place)
     return found
 

@@ -78,6 +78,11 @@ class EvidenceConfig(BaseModel):
 
     max_tokens: int = Field(1024, ge=1, description="most tokens, thought included; what is cut off answers nobody")
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
+    ask: list[Literal["p_right", "stated_confidence"]] = Field(
+        default_factory=list[Literal["p_right", "stated_confidence"]],
+        description="what the model is asked about it, a call of a few tokens each: the probability that it gives to "
+        "its being right, the confidence that it states",
+    )
 
 
 class Settings(BaseSettings):

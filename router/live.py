@@ -18,7 +18,9 @@ from ..errors import BackendError, BackendUnavailable
 from ..store import Record
 from . import policy
 from .attempts import Watch, is_token
-from .decide import Considered, Decider, conclude
+from .decide import Decider, conclude
+from .probing import Prober
+from .run import Run
 from .signs import ALTERNATIVES
 
 
@@ -45,10 +47,13 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Bought:
     """Limits of an answer that is bought before committing: tokens, thought included, and milliseconds. What is cut off
-    is evidence all the same, but answers nobody; a call that takes longer has failed and cost what it cost."""
+    is evidence all the same, but answers nobody; a call that takes longer has failed and cost what it cost.
+
+    ask: the probes (probes.py) that are put about such an answer, each within the same time limit."""
 
     max_tokens: int = 1024
     deadline_ms: float = 30_000
+    ask: tuple[str, ...] = ()
 
 
 LiveEvent: TypeAlias = Decided | Thought | Text | ToolCallDelta | Answered
@@ -72,13 +77,18 @@ class Live:
         self.decider, self.engines, self.modes = decider, engines, modes
         self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
         self._bought = bought or Bought()
+        self._prober = Prober(self._bought.ask, self._bought.deadline_ms)
 
-    async def run(self, query: Query, wish: Wish | None = None) -> AsyncGenerator[LiveEvent, None]:
+    async def run(
+        self, query: Query, wish: Wish | None = None, *, signs: bool = False
+    ) -> AsyncGenerator[LiveEvent, None]:
         """Decided, then the answer's events, then Answered. Closing it cancels the generation at the engine.
 
-        Raises BadRequest before anything runs, BackendError where no route could answer or a stream broke off."""
+        signs: learn with the answer what would be known of it had it been bought as evidence: its tokens' probabilities
+        and what is asked about it. Raises BadRequest before anything runs, BackendError where no route could answer or
+        a stream broke off."""
         considered = self.decider.consider(query, wish)
-        run = _Run(considered)
+        run = Run(considered, signs=signs)
         try:
             async with aclosing(self._steps(run)) as steps:  # a caller who leaves must reach the engine at once
                 async for event in steps:
@@ -93,7 +103,7 @@ class Live:
             if not run.recorded:
                 self._put(run)
 
-    async def _steps(self, run: _Run) -> AsyncGenerator[LiveEvent, None]:
+    async def _steps(self, run: Run) -> AsyncGenerator[LiveEvent, None]:
         while True:
             step = self._next(run)
             if isinstance(step, policy.Commit) and step.bought is not None:
@@ -106,30 +116,39 @@ class Live:
                 if first is None:
                     continue
                 if isinstance(step, policy.Buy):
-                    await run.collect(first)
+                    if await run.collect(first) and run.considered.terms.climb is not None:
+                        await self._ask(run)
                     continue
-                run.decision = conclude(run.considered, step, run.attempts)
-                if self._begin is not None:  # the caller learns its id now, and may ask for it before the answer ends
-                    self._begin(self._recorded(run, run.decision, ()))
-                yield Decided(run.decision)
+                yield self._decided(run, step)
                 if not isinstance(first, Finished):
                     yield first
                     async for event in self._rest(run, watch):
                         yield event
+            if run.signs:
+                run.count(watch)
+                await self._ask(run)
             yield self._answered(run)
             return
 
-    def _next(self, run: _Run) -> policy.Step:
+    def _decided(self, run: Run, step: policy.Commit) -> Decided:
+        run.decision = conclude(run.considered, step, run.attempts)
+        if self._begin is not None:  # the caller learns its id now, and may ask for it before the answer ends
+            self._begin(self._recorded(run, run.decision, ()))
+        return Decided(run.decision)
+
+    def _next(self, run: Run) -> policy.Step:
         try:
             return policy.next(run.considered.query, run.attempts, run.considered.estimates, run.considered.terms)
         except BackendUnavailable:
             raise run.failure or BackendUnavailable("no route can serve this query", backend="all") from None
 
-    def _watch(self, run: _Run, step: policy.Step) -> Watch:
+    def _watch(self, run: Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
         if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
             call = self._evidence(call)
+        elif run.signs:
+            call = replace(call, logprobs=max(call.logprobs or 0, ALTERNATIVES))
         self.decider.outages.trying(route.model)
         prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
         return Watch(route, call, self.engines[route.model].stream(call), prompt)
@@ -142,7 +161,21 @@ class Live:
         asked = max(call.logprobs or 0, ALTERNATIVES)
         return replace(call, max_tokens=most, deadline_ms=deadline, logprobs=asked)
 
-    async def _first(self, run: _Run, watch: Watch) -> Event | None:
+    async def _ask(self, run: Run) -> None:
+        """Put the probes about the last answer."""
+        answered = run.attempts[-1]
+        if not self._bought.ask or answered.finish is not Finish.STOP or not (answered.answer or "").strip():
+            return
+        watch, asked = run.watch, list[Attempt]()
+        assert watch is not None
+        signs = dict[str, float]()
+        try:
+            engine = self.engines[watch.route.model]
+            signs = await self._prober.ask(engine, watch, answered.answer or "", asked)
+        finally:
+            run.asked(asked, signs)
+
+    async def _first(self, run: Run, watch: Watch) -> Event | None:
         """The first event that a caller sees, or Finished; None where the attempt failed and the policy goes on."""
         model, outages = watch.route.model, self.decider.outages
         try:
@@ -159,7 +192,7 @@ class Live:
             return None
         return event
 
-    async def _rest(self, run: _Run, watch: Watch) -> AsyncGenerator[LiveEvent, None]:
+    async def _rest(self, run: Run, watch: Watch) -> AsyncGenerator[LiveEvent, None]:
         try:
             async for event in watch:
                 if isinstance(event, Finished):
@@ -169,7 +202,7 @@ class Live:
             watch.error = str(error)
             raise
 
-    def _replay(self, run: _Run, step: policy.Commit) -> list[LiveEvent]:
+    def _replay(self, run: Run, step: policy.Commit) -> list[LiveEvent]:
         """The events of an answer that was bought before it was chosen."""
         assert step.bought is not None
         kept = run.kept[step.bought]
@@ -181,7 +214,7 @@ class Live:
         wanted = run.considered.query.logprobs
         return [Decided(run.decision), *(_shown(event, wanted) for event in kept.events), self._answered(run)]
 
-    def _answered(self, run: _Run) -> Answered:
+    def _answered(self, run: Run) -> Answered:
         watch, decision = run.watch, run.decision
         assert watch is not None
         assert decision is not None
@@ -193,7 +226,7 @@ class Live:
         warnings = (*decision.warnings, *done.warnings)
         return Answered(decision, attempts, done.finish, done.usage, done.model, done.enforced, warnings)
 
-    def _put(self, run: _Run) -> tuple[Attempt, ...]:
+    def _put(self, run: Run) -> tuple[Attempt, ...]:
         """Record the run; the last attempt is the one that the caller got."""
         run.recorded = True
         attempts = run.all_attempts()
@@ -202,7 +235,7 @@ class Live:
             self._record(self._recorded(run, decision, attempts))
         return attempts
 
-    def _recorded(self, run: _Run, decision: Decision, attempts: tuple[Attempt, ...]) -> Record:
+    def _recorded(self, run: Run, decision: Decision, attempts: tuple[Attempt, ...]) -> Record:
         c, encoder = run.considered, vectors_id(self.decider.embedder)
         return Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder)
 
@@ -213,71 +246,6 @@ def _shown(event: Thought | Text | ToolCallDelta, wanted: int | None) -> Thought
         return event
     told = () if wanted is None else tuple(replace(token, top=token.top[:wanted]) for token in event.logprobs)
     return replace(event, logprobs=told)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    watch: Watch
-    events: tuple[Thought | Text | ToolCallDelta, ...]
-
-
-class _Run:
-    """What happened to one query so far."""
-
-    def __init__(self, considered: Considered) -> None:
-        self.considered = considered
-        self.attempts: list[Attempt] = []
-        self.kept: dict[int, _Kept] = {}
-        self.watch: Watch | None = None
-        self.watch_counted = False
-        self.decision: Decision | None = None
-        self.failure: BackendError | None = None
-        self.recorded = False
-
-    def begin(self, watch: Watch) -> Watch:
-        self.watch, self.watch_counted = watch, False
-        return watch
-
-    def fail(self, watch: Watch, error: BackendError) -> None:
-        watch.error, self.failure = str(error), error
-        self._count(watch)
-
-    async def collect(self, first: Event) -> None:
-        """Run a bought answer to its end and keep it."""
-        watch = self.watch
-        assert watch is not None
-        events: list[Thought | Text | ToolCallDelta] = []
-        try:
-            if not isinstance(first, Finished):
-                events.append(first)
-                async for event in watch:
-                    if isinstance(event, Finished):
-                        break
-                    events.append(event)
-        except BackendError as error:
-            self.fail(watch, error)
-            return
-        self._count(watch)
-        self.kept[len(self.attempts) - 1] = _Kept(watch, tuple(events))
-
-    def _count(self, watch: Watch) -> None:
-        self.attempts.append(watch.attempt())
-        self.watch_counted = True
-
-    def all_attempts(self) -> tuple[Attempt, ...]:
-        if self.watch is not None and not self.watch_counted:
-            self._count(self.watch)
-        return tuple(self.attempts)
-
-    def undecided(self, attempts: tuple[Attempt, ...]) -> Decision | None:
-        """The decision of a run that never got as far as a token: the last route tried.
-
-        The error's own text stays with the attempt: it may quote the query, and a reason is kept without texts too."""
-        if not attempts:
-            return None
-        reason = "no route answered" if attempts[-1].error else "left before the first token"
-        step = policy.Commit(attempts[-1].route, reason)
-        return conclude(self.considered, step, attempts[:-1])
 
 
 async def collect(events: AsyncGenerator[LiveEvent, None]) -> tuple[list[LiveEvent], Answered]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
 
-from ..domain import Attempt, Estimate, Finish, Query, Route
+from ..domain import Attempt, Estimate, Finish, Purpose, Query, Route
 from ..errors import BackendUnavailable
 from .climb import Climb, Rung, explained, next_rung
 from .objectives import Climbing, Fixed, Plan, Priced
@@ -72,7 +72,8 @@ def next(  # noqa: A001 - the name that the design gives it
     query: Query, evidence: Sequence[Attempt], estimates: Mapping[str, Estimate], terms: Terms
 ) -> Step:
     """The next step for a query. Raises BackendUnavailable where no route is left."""
-    failed = {attempt.route for attempt in evidence if attempt.error is not None}
+    answers = [i for i, attempt in enumerate(evidence) if attempt.purpose is Purpose.ANSWER]
+    failed = {evidence[i].route for i in answers if evidence[i].error is not None}
     left = [route for route in terms.routes if route.name not in failed]
     if terms.wished is not None:
         if terms.wished in failed:
@@ -84,7 +85,7 @@ def next(  # noqa: A001 - the name that the design gives it
         rung = next_rung(terms.climb, evidence, {route.name for route in left})
         if rung is not None:
             return _climb(rung, terms.climb, evidence, failed)
-    bought = [i for i, attempt in enumerate(evidence) if attempt.error is None]
+    bought = [i for i in answers if evidence[i].error is None]
     if bought:
         return _after(evidence, bought[-1], left, estimates)
     step = _choose(left, estimates, terms)

@@ -67,7 +67,7 @@ class Router:
             self.store.put,
             begin=self.store.begin,
             deadline_ms=settings.deadline_ms,
-            bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms),
+            bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms, tuple(settings.evidence.ask)),
         )
         self._refresher = Refresher(self.decider, self.store)
         self._opening = threading.Lock()
@@ -154,9 +154,9 @@ class Router:
 
     # Answering
 
-    def run(self, query: Query, wish: Wish | None = None) -> AsyncGenerator[LiveEvent, None]:
+    def run(self, query: Query, wish: Wish | None = None, *, signs: bool = False) -> AsyncGenerator[LiveEvent, None]:
         """Decided, the answer's events, Answered (live.py). The engines must be open."""
-        return self.live.run(query, wish)
+        return self.live.run(query, wish, signs=signs)
 
     def ask(self, query: Askable, **wishes: Any) -> Answer:
         """Decide and run. Uses a running server's engines where there is one, else launches them for this process's

@@ -1,0 +1,142 @@
+"""What is asked about an answer while a query is under way: charged, recorded, and never more than its cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from math import log
+
+import pytest
+from laddered import SURE
+from scripted import finished, says
+from test_live_evidence import QUERY, World, sure
+
+from pointsman.backends import Event, Text, TokenLogprob
+from pointsman.domain import Call, Finish, Purpose, Wish
+from pointsman.errors import BackendError, BackendTimeout
+from pointsman.router.live import Bought, collect
+
+ASK = Bought(ask=("p_right", "stated_confidence"))
+
+
+def yes(probability: float) -> list[Event]:
+    """The reply to "Is it right?", its one token with this probability of yes."""
+    top = (("Yes", log(probability)), ("No", log(1 - probability)))
+    return [Text("Yes", 1, (TokenLogprob("Yes", top[0][1], top),)), finished(Finish.LENGTH, prompt=30, answer=1)]
+
+
+def asking(world: World, *replies: Sequence[Event | BackendError]) -> World:
+    """The cheap model answers, then replies to what is asked about the answer."""
+    world.cheap.scripts += [list(reply) for reply in replies]
+    return world
+
+
+async def test_what_is_asked_stands_before_the_answer_is_charged_and_its_signs_are_the_answers() -> None:
+    """The whole way: the answer, both questions about it, the dear route."""
+    world = asking(World(sure("41", 0.6), says("42"), bought=ASK), yes(0.75), says("80"))
+    _, answered = await world.run()
+    assert [(a.route, a.purpose) for a in answered.attempts] == [
+        ("cheap", Purpose.PROBE),
+        ("cheap", Purpose.PROBE),
+        ("cheap", Purpose.ANSWER),
+        ("dear", Purpose.ANSWER),
+    ]
+    right, stated, cheap, _ = answered.attempts
+    assert right.signs == {"p_right": pytest.approx(0.75)}
+    assert stated.signs == {"stated_confidence": pytest.approx(0.8)}
+    assert cheap.signs["p_right"] == pytest.approx(0.75)
+    assert cheap.signs["stated_confidence"] == pytest.approx(0.8)
+    assert cheap.signs[SURE] == pytest.approx(0.6)
+    assert right.cost == pytest.approx((30 * 0.1 + 1) / 1e6)
+    assert answered.decision.evidence == answered.attempts[:3]
+    (record,) = world.records
+    assert record.attempts == answered.attempts
+    answer, *asked = world.cheap.calls
+    for call in asked:
+        assert call.messages[: len(answer.messages)] == answer.messages
+        assert call.deadline_ms == ASK.deadline_ms
+
+
+async def test_an_answer_that_was_asked_about_can_be_kept() -> None:
+    """It is replayed as it came; what was asked about it is evidence."""
+    world = asking(World(sure("42", 0.95), says("no"), bought=ASK), yes(0.75), says("80"))
+    events, answered = await world.run()
+    assert "".join(e.text for e in events if isinstance(e, Text)) == "42"
+    assert [a.purpose for a in answered.decision.evidence] == [Purpose.PROBE] * 2
+    assert answered.attempts[-1].answer == "42"
+    assert world.dear.calls == []
+
+
+async def test_a_probe_that_fails_costs_its_limit_and_nothing_else() -> None:
+    """The route goes on, its server is not taken for down, the sign is not known."""
+    lost = BackendTimeout("no reply within 50 ms", backend="cheap")
+    world = asking(World(sure("42", 0.95), says("no"), bought=ASK), [lost], says("no idea"))
+    _, answered = await world.run()
+    assert answered.decision.route.name == "cheap"
+    assert answered.decision.reason == "cheap has answered: 95% likely right, dear 90%"
+    failed, unread, answer = answered.attempts
+    assert failed.error == str(lost)
+    assert (failed.finish, failed.signs) == (Finish.ERROR, {})
+    assert (unread.error, unread.signs) == (None, {})
+    assert set(answer.signs) & {"p_right", "stated_confidence"} == set()
+    assert not world.decider.outages.resting("cheap")
+
+
+async def test_an_answer_that_was_cut_off_is_not_asked_about() -> None:
+    """There is nothing whole to judge."""
+    world = World(sure("41", 0.6, finish=Finish.LENGTH), says("42"), bought=ASK)
+    _, answered = await world.run()
+    assert [a.route for a in answered.attempts] == ["cheap", "dear"]
+    assert len(world.cheap.calls) == 1
+
+
+async def test_a_caller_who_leaves_meanwhile_stops_what_is_asked() -> None:
+    """It is charged and recorded as left, with the answer that it was about."""
+    world = World(sure("41", 0.6), says("42"), bought=ASK)
+    reached = asyncio.Event()
+    plain = world.cheap.stream
+
+    async def stream(call: Call) -> AsyncGenerator[Event, None]:
+        if call.purpose is Purpose.PROBE:
+            yield Text("Y", 1)
+            reached.set()
+            await asyncio.Event().wait()
+        async for event in plain(call):
+            yield event
+
+    world.cheap.stream = stream  # pyright: ignore[reportAttributeAccessIssue] - the same door, waiting
+    running = asyncio.create_task(world.run())
+    await reached.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    (record,) = world.records
+    assert [(a.purpose, a.finish) for a in record.attempts] == [
+        (Purpose.PROBE, Finish.CANCELLED),
+        (Purpose.PROBE, Finish.CANCELLED),
+        (Purpose.ANSWER, Finish.STOP),
+    ]
+    assert record.attempts[0].cost > 0
+    assert world.dear.calls == []
+
+
+async def test_signs_are_learnt_of_a_route_that_was_asked_for_too() -> None:
+    """As a calibration wants them: nothing is bought, the answer has what it would have had as evidence."""
+    world = asking(World(sure("41", 0.6), says("42"), bought=ASK), yes(0.25), says("30"))
+    events, answered = await collect(world.live.run(QUERY, Wish(route="cheap"), signs=True))
+    assert "".join(e.text for e in events if isinstance(e, Text)) == "41"
+    answer = answered.attempts[-1]
+    assert answer.purpose is Purpose.ANSWER
+    assert answer.signs["p_right"] == pytest.approx(0.25)
+    assert answer.signs[SURE] == pytest.approx(0.6)
+    assert [a.purpose for a in answered.attempts[:-1]] == [Purpose.PROBE] * 2
+    (record,) = world.records
+    assert record.attempts == answered.attempts
+    assert record.decision.evidence == ()
+
+
+async def test_without_being_wanted_nothing_is_asked_of_a_committed_route() -> None:
+    """A caller's own choice of route costs what it always did."""
+    world = World(sure("41", 0.6), says("42"), bought=ASK)
+    _, answered = await world.run(wish=Wish(route="cheap"))
+    assert len(answered.attempts) == len(world.cheap.calls) == 1
