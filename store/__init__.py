@@ -8,6 +8,7 @@ from .config import StoreConfig
 from .constellations import Constellation, DerivedRoute, RecordedRoute, read_constellation, write_constellation
 from .export import Pruned
 from .facade import Store, open_store
+from .json_lines import read_json_lines
 from .outcomes import Label, Receipt, check_outcome, is_repeat, label, parse_outcome
 from .outcomes_file import COLUMNS, Table, read_table, write_rows, write_table
 from .queue import QueueStats
@@ -45,6 +46,7 @@ __all__ = [
     "parse_outcome",
     "query_hash",
     "read_constellation",
+    "read_json_lines",
     "read_table",
     "redacted",
     "write_constellation",

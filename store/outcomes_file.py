@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import csv
 import importlib
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from ..errors import DataError, MissingExtra
 from .database import dumps
+from .json_lines import read_json_lines, unreadable
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 
@@ -61,8 +61,7 @@ def read_table(path: str | Path) -> Table:
     try:
         columns = read(file)
     except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "is no UTF-8"
-        raise DataError(f"cannot be read: {problem or error}", file=str(path)) from error
+        raise unreadable(file, error) from error
     return _checked(file, columns)
 
 
@@ -205,19 +204,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
 
 
 def _read_jsonl(file: Path) -> Columns:
-    rows: list[Mapping[str, Any]] = []
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"line {number} is no JSON: {error}", file=str(file)) from error
-            if not isinstance(row, dict):
-                raise DataError(f"line {number} is no JSON object", file=str(file))
-            rows.append(cast(Mapping[str, Any], row))
-    return _columns(rows)
+    return _columns([row for _, row in read_json_lines(file)])
 
 
 def _read_csv(file: Path) -> Columns:

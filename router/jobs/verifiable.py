@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ...errors import DataError
+from ...store import read_json_lines
 from .checks import KINDS, Kind, needed, number
 
 FIELDS = ("question", "answer", "kind", "group", "id", "tolerance")
@@ -43,7 +44,7 @@ def read_questions(file: Path) -> tuple[Verifiable, ...]:
 
     Raises DataError naming file, line and field; MissingExtra where a kind needs a part that is not installed."""
     found: dict[str, Verifiable] = {}
-    for line, row in _lines(file):
+    for line, row in read_json_lines(file):
         question = _Reader(file, line, row).question()
         if question.id in found:
             raise DataError(f"line {line}: the id {question.id!r} stood before", file=str(file), column="id")
@@ -51,24 +52,6 @@ def read_questions(file: Path) -> tuple[Verifiable, ...]:
     if not found:
         raise DataError("there is no question in it", file=str(file))
     return tuple(found.values())
-
-
-def _lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "is no UTF-8"
-        raise DataError(f"cannot be read: {problem or error}", file=str(file)) from None
-    for number_, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"line {number_} is no JSON: {error}", file=str(file)) from None
-        if not isinstance(row, dict):
-            raise DataError(f"line {number_} is no JSON object", file=str(file))
-        yield number_, cast("Mapping[str, Any]", row)
 
 
 class _Reader:
