@@ -9,7 +9,7 @@ bought before is continued, not restarted, so that only the difference is paid.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
@@ -21,17 +21,25 @@ State: TypeAlias = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Track:
     """One route's answer and, where its thought may be cut, the budgets (tokens, ascending), each with its own route's
-    name, and the track that answers instead of a cut thought (by its place, None: no budgets)."""
+    name, and the track that answers instead of a cut thought (by its place, None: no budgets).
+
+    capped: no more than the largest budget may be bought; the answer is whole only where the thought ended by then."""
 
     route: str
     budgets: tuple[int, ...] = ()
     cuts: tuple[str, ...] = ()
     fallback: int | None = None
+    capped: bool = False
 
     @property
     def top(self) -> int:
         """The level of the whole answer."""
         return len(self.budgets) + 1
+
+    @property
+    def most(self) -> int:
+        """The highest level that may be bought."""
+        return self.top - 1 if self.capped else self.top
 
     def name(self, level: int) -> str:
         """The route that stands for this level."""
@@ -60,7 +68,8 @@ Action: TypeAlias = Answer | Purchase
 class Ladder:
     """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order).
 
-    final: the tracks (by place) whose answer the caller gets as it comes, so that nothing can follow it."""
+    final: the tracks (by place) that the caller gets as they come: nothing follows such an answer, and such a thought is
+    only continued, or cut and answered by its fallback."""
 
     tracks: tuple[Track, ...]
     ordered: bool = False
@@ -88,13 +97,15 @@ class Ladder:
         """Answers first, then purchases, in the tracks' order."""
         if (given := self.given(state)) is not None:
             return (given,)
+        if (shown := self.shown(state)) is not None:
+            return self._after_shown(state, shown)
         first = max((i for i, level in enumerate(state) if level), default=0) if self.ordered else 0
         answers = [Answer(i) for i in self.done(state)]
         purchases = [
             Purchase(i, level)
             for i, track in enumerate(self.tracks)
             if i >= first or self._is_fallback(i, state)
-            for level in range(state[i] + 1, track.top + 1)
+            for level in range(state[i] + 1, track.most + 1)
         ]
         return (*answers, *purchases)
 
@@ -110,14 +121,30 @@ class Ladder:
     def towards(self, name: str) -> Purchase:
         """What to buy for the route of this name. Raises BadRequest for an unknown one."""
         for i, track in enumerate(self.tracks):
-            for level in range(1, track.top + 1):
+            for level in range(1, track.most + 1):
                 if track.name(level) == name:
                     return Purchase(i, level)
         raise BadRequest(f"The ladder has no route {name!r}; it has {', '.join(self.names())}.", field="ladder")
 
     def names(self) -> list[str]:
         """Every route that the ladder can buy."""
-        return [track.name(level) for track in self.tracks for level in range(1, track.top + 1)]
+        return [track.name(level) for track in self.tracks for level in range(1, track.most + 1)]
+
+    def shown(self, state: State) -> int | None:
+        """The track (by its place) of which the caller has the beginning of a thought; None where there is none."""
+        return next((i for i in self.open(state) if i in self.final), None)
+
+    def instead(self, track: int, state: State) -> Action:
+        """What answers where this track's thought is cut: its fallback, bought first if it was not."""
+        fallback = self.tracks[track].fallback
+        assert fallback is not None
+        top = self.tracks[fallback].top
+        return Answer(fallback) if state[fallback] == top else Purchase(fallback, top)
+
+    def _after_shown(self, state: State, track: int) -> tuple[Action, ...]:
+        """Cut the thought that the caller sees, or go on with it."""
+        levels = range(state[track] + 1, self.tracks[track].most + 1)
+        return (self.instead(track, state), *(Purchase(track, level) for level in levels))
 
     def _is_fallback(self, track: int, state: State) -> bool:
         """Whether a cut thought that is open waits for this track's answer."""
@@ -142,9 +169,13 @@ def fixed_route(ladder: Ladder, name: str) -> Fixed:
 
 def default_action(ladder: Ladder, reference: Fixed, state: State) -> Action:
     """What the best fixed route would do in this state: go on to its own level, answer, or let its fallback answer.
-    Nothing but the answer that was given as it came, where one was."""
+    Nothing but the answer that was given as it came, where one was; a thought of another route that the caller sees is
+    thought to its end."""
     if (given := ladder.given(state)) is not None:
         return given
+    if (shown := ladder.shown(state)) is not None and shown != reference.purchase.track:
+        most = ladder.tracks[shown].most
+        return Purchase(shown, most) if state[shown] < most else ladder.instead(shown, state)
     track, level = reference.purchase.track, reference.purchase.level
     if state[track] == ladder.tracks[track].top:
         return Answer(track)
@@ -164,13 +195,19 @@ def state_actions(ladder: Ladder, reference: Fixed, state: State) -> tuple[Actio
 def serving_ladder(routes: Sequence[str], reference: str) -> Ladder:
     """The ladder that is gone up while serving: whole answers, in this order; those of the best fixed route and of the
     last route stream."""
-    ends = sorted({routes.index(reference), len(routes) - 1})
-    return Ladder(tuple(Track(route) for route in routes), ordered=True, final=tuple(ends))
+    ladder = Ladder(tuple(Track(route) for route in routes), ordered=True)
+    return streamed(ladder, fixed_route(ladder, reference))
+
+
+def streamed(ladder: Ladder, reference: Fixed) -> Ladder:
+    """The same ladder where the best fixed route and the last one stream to the caller, as they do while serving."""
+    return replace(ladder, final=tuple(sorted({reference.purchase.track, len(ladder.tracks) - 1})))
 
 
 def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
-    """The ladder of the tracks whose routes are named, bought in this order. Raises BadRequest for unknown names, or
-    where a fallback of a budget is left out."""
+    """The ladder of the tracks whose routes are named, bought in this order, up to no level but those named.
+
+    Raises BadRequest for unknown names, or where a fallback of a budget is left out."""
     whole = Ladder(tuple(tracks))
     places = list(dict.fromkeys(whole.towards(name).track for name in order))
     named = set(order)
@@ -182,5 +219,6 @@ def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
             missing = tracks[track.fallback].route if track.fallback is not None else "?"
             raise BadRequest(f"The budgets of {track.route!r} fall back to {missing!r}: name it too.", field="ladder")
         fallback = places.index(track.fallback) if cuts and track.fallback is not None else None
-        kept.append(Track(track.route, tuple(b for b, _ in cuts), tuple(c for _, c in cuts), fallback))
+        budgets, names = tuple(b for b, _ in cuts), tuple(c for _, c in cuts)
+        kept.append(Track(track.route, budgets, names, fallback, capped=track.route not in named))
     return Ladder(tuple(kept), ordered=True)

@@ -15,6 +15,7 @@ from .screen import err, out
 
 if TYPE_CHECKING:
     from ...classifiers import Artifact
+    from ...router.jobs.evaluation.contest import Rules
     from ...router.jobs.evaluation.evaluate import Evaluation, Settings
     from ...router.jobs.evaluation.recording import Recording
 
@@ -52,6 +53,9 @@ Seed: TypeAlias = Annotated[
 ]
 Report: TypeAlias = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")]
 Rows: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write every decision: .parquet or .jsonl.")]
+Streamed: TypeAlias = Annotated[
+    bool, typer.Option("--streamed", help="As callers who stream get it: nothing follows the best or the last route.")
+]
 Plot: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the cost-quality plane as PNG.")]
 
 
@@ -64,6 +68,7 @@ def evaluate(
     hold_out_by: HoldOut = None,
     estimator: Estimator = "ridge",
     ladder: Rungs = "auto",
+    streamed: Streamed = False,
     objective: Wanted = None,
     price: Prices = "work",
     controls: Controls = 0,
@@ -75,12 +80,13 @@ def evaluate(
 ) -> None:
     """Evaluate routing by replay of recorded outcomes: held out, all purchases charged, beside what learns nothing."""
     from ...router.jobs.evaluation.decisions import write_decisions
-    from ...router.jobs.evaluation.evaluate import plain
+    from ...router.jobs.evaluation.evaluate import Settings, plain
     from .evaluation_report import show
 
     if decisions is not None and decisions.suffix.lower() not in FORMS:  # before minutes of work, not after
         raise BadRequest(f"--decisions ends in {' or '.join(FORMS)}, not {decisions.name!r}.", field="decisions")
-    settings = _settings(where, objective, estimator, ladder, controls, resamples, seed)
+    rules = _rules(where, objective, estimator, ladder, streamed)
+    settings = Settings(rules, controls, resamples, seed)
     found = _run(where, constellation, train or [], test, hold_out_by, price, settings)
     figures = plain(found.report)
     for part in show(figures):
@@ -95,18 +101,15 @@ def evaluate(
         save_plane(figures, plot)
 
 
-def _settings(
-    where: Where, objective: str | None, estimator: str, ladder: str, controls: int, resamples: int, seed: int
-) -> Settings:
+def _rules(where: Where, objective: str | None, estimator: str, ladder: str, streamed: bool) -> Rules:
     """Raises BadRequest for an unknown estimator or objective."""
     from ...classifiers.smoothers import smoother
     from ...router.jobs.evaluation.contest import Rules
-    from ...router.jobs.evaluation.evaluate import Settings
     from ...router.objectives import parse_objective
 
     smoother(estimator)
     wanted = parse_objective(objective) if objective else where.load()[0].objective.objective()
-    return Settings(Rules(wanted, estimator, ladder), controls, resamples, seed)
+    return Rules(wanted, estimator, ladder, streamed=streamed)
 
 
 def _serving(where: Where) -> Artifact:

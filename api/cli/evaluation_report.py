@@ -20,7 +20,8 @@ def show(figures: Json) -> Iterator[RenderableType]:
     groups = len(figures["groups"])
     removed = f", {figures['n_removed']} that stand in the training table too left out" if figures["n_removed"] else ""
     questions = f"{figures['n_queries']:,} questions, {groups:,} folds{removed}"
-    yield f"{_as_is(figures['constellation'])}: {questions}; price: {figures['price']}"
+    streamed = "; the best fixed route's and the last route's answers stream" if figures["streamed"] else ""
+    yield f"{_as_is(figures['constellation'])}: {questions}; price: {figures['price']}{streamed}"
     yield _routes(figures)
     yield _policies(figures)
     if any(policy and policy["at_loss"]["1.0"] for policy in figures["policies"].values()):

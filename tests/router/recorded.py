@@ -95,9 +95,10 @@ def run(
     controls: int = 0,
     resamples: int = 0,
     seed: int = 0,
+    streamed: bool = False,
 ) -> Evaluation:
     """An evaluation of these rows without the policy that needs an embedder."""
-    rules = Rules(objective, estimator, ladder, knn=False)
+    rules = Rules(objective, estimator, ladder, knn=False, streamed=streamed)
     learn = None if train is None else read_recording(table(train, "train.parquet"), routes)
     settings = Settings(rules, controls, resamples, seed)
     embedder: Any = None

@@ -17,6 +17,7 @@ from pointsman.router.ladder import (
     fixed_route,
     serving_ladder,
     state_actions,
+    streamed,
 )
 
 SMALL, SECOND = Track("small"), Track("second")
@@ -120,6 +121,40 @@ def test_while_serving_nothing_follows_an_answer_that_streams(reference: str, fi
             free = Ladder(ladder.tracks, ordered=True)
             assert state_actions(ladder, best, state) == state_actions(free, best, state)
             assert default_action(ladder, best, state) == fixed_route(ladder, reference).purchase
+
+
+@pytest.mark.parametrize("reference", ["b300", "full", "second"])
+def test_a_thought_that_streams_is_continued_or_cut_and_nothing_else(reference: str) -> None:
+    """Only what stands in for a cut thought may be bought beside it; by default it goes to where the best route goes,
+    and another route's to its end."""
+    ladder = streamed(Ladder(THREE, ordered=True), best := fixed_route(Ladder(THREE), reference))
+    assert ladder.final == ((1, 2) if reference == "second" else (2,))
+    for before in (0, 1):
+        for second in {0, int(2 not in ladder.final)}:
+            state = before, second, 1
+            instead = Answer(0) if before else Purchase(0, 1)
+            assert state_actions(ladder, best, state) == (instead, Purchase(2, 2), Purchase(2, 3))
+            going_on = Purchase(2, 2 if reference == "b300" else 3)
+            assert default_action(ladder, best, state) == going_on
+            at_best = default_action(ladder, best, (before, second, 2))
+            assert at_best == (instead if reference == "b300" else Purchase(2, 3))
+            assert state_actions(ladder, best, (before, second, 3)) == (Answer(2),)
+    assert state_actions(Ladder(THREE, ordered=True), best, (1, 0, 1))[:1] == (Answer(0),)
+
+
+def test_a_thought_that_may_not_be_bought_whole_is_whole_where_it_ended() -> None:
+    """Only the levels that were named are for sale: whoever names a budget alone does not get the rest."""
+    ladder = cheapest_first(THREE, ["small", "b100"])
+    assert ladder.names() == ["small", "b100"]
+    assert ladder.actions((1, 0)) == (Answer(0), Purchase(1, 1))
+    assert ladder.actions((1, 1)) == (Answer(0),)
+    assert ladder.after((1, 0), Purchase(1, 1), ended=True) == (1, 2)
+    assert ladder.actions((1, 2)) == (Answer(0), Answer(1))
+    with pytest.raises(BadRequest, match="'full'"):
+        ladder.towards("full")
+    last = streamed(ladder, best := fixed_route(ladder, "small"))
+    assert default_action(last, best, (0, 1)) == Purchase(0, 1)
+    assert fixed_route(ladder, "b100").fallback == 0
 
 
 def test_elsewhere_any_answer_may_be_given() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ....classifiers import Embedder
 from ....classifiers.smoothers import Neighbours, smoother
 from ....domain import Objective
-from ...ladder import Fixed, Ladder, cheapest_first, fixed_route
+from ...ladder import Fixed, Ladder, cheapest_first, fixed_route, streamed
 from ..induction import LadderPolicy, Terms, fixed_results, induce
 from .models import RouteModel, fit_routes, probe_rows, score, text_rows
 from .plans import (
@@ -42,12 +42,15 @@ POINTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a contest is held. ladder: routes in order of purchase, `auto` or `none`; estimator: a name of SMOOTHERS."""
+    """How a contest is held. ladder: routes in order of purchase, `auto` or `none`; estimator: a name of SMOOTHERS.
+
+    streamed: the best fixed route and the ladder's last one answer as they come, so nothing follows them."""
 
     objective: Objective
     estimator: str = "ridge"
     ladder: str = "auto"
     knn: bool = True
+    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +108,8 @@ class _Fold:
             return self.commit(self.text)
         ladder = ladder_for(self._train, self._rules.ladder)
         reference = _on(ladder, self._reference)
+        if self._rules.streamed:
+            ladder = streamed(ladder, reference)
         train, test = self._train.along(ladder), self._test.along(ladder)
         caution = SHIFT_CAUTION if shifts(train) else 0.0
         terms = Terms(self._prices, reference, caution, smoother(self._rules.estimator))
@@ -113,7 +118,8 @@ class _Fold:
             Candidate(Plan("ladder", index=k), *_doubles(policy.held_out.correct[:, k], policy.held_out.cost[:, k]))
             for k in range(len(self._prices))
         ]
-        probing = set(self._train.constellation.probes) <= set(ladder.names())
+        probes = set(self._train.constellation.probes)
+        probing = probes <= set(ladder.names()) and not probes & {ladder.tracks[place].route for place in ladder.final}
         plan = self._choose(candidates, probing=probing)
         played = play(policy, test)
         chosen = self._carry_out(plan, played, policy)

@@ -4,7 +4,7 @@ what routing is worth here, also when that is nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -20,7 +20,7 @@ from .contest import Entry, Rules, contest, fold_names
 from .controls import Division, controls
 from .models import probe_rows
 from .playing import Played, joined
-from .recording import Recording
+from .recording import Recording, folds_by_question
 from .serving import serving_entry
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -65,7 +65,9 @@ def evaluate(
         if not len(kept):
             raise DataError("every question stands in the training table too", file=test.file, column="prompt")
         test = test.rows(kept)
-    divisions = _divisions(test, train)
+    divided = [(*_in_blocks(learn), rows) for learn, rows in _divisions(test, train)]
+    divisions = [(learn, rows) for learn, _, rows in divided]
+    test = replace(test, notes=(*test.notes, *dict.fromkeys(note for _, note, _ in divided if note)))
     parts: list[dict[str, Entry | None]] = []
     for i, (learn, rows) in enumerate(divisions):
         progress("folds", i, len(divisions))
@@ -86,12 +88,12 @@ def evaluate(
 
 def evaluate_serving(test: Recording, artifact: Artifact, settings: Settings, embedder: Embedder) -> Evaluation:
     """What an artifact decides on every question of a table; nothing is fitted, so nothing is held out and there are no
-    controls. Raises DataError where it is for other routes."""
+    controls. Its answers stream as they do while serving. Raises DataError where it is for other routes."""
     entries: dict[str, Entry | None] = dict.fromkeys(("pointsman", "text_only", "agreement", "knn"))
     entries["pointsman"] = serving_entry(artifact, test, settings.rules.objective, embedder)
     gain = _right(test, test.names[-1]) - _right(test, test.names[0])
     made = report.report(test, entries, settings.rules, settings.resamples, settings.seed, 0, gain)
-    return Evaluation({**made, "artifact": artifact.id}, test, entries)
+    return Evaluation({**made, "artifact": artifact.id, "streamed": True}, test, entries)
 
 
 def _divisions(test: Recording, train: Recording | None) -> list[tuple[Recording, NDArray[np.int64]]]:
@@ -110,6 +112,19 @@ def _divisions(test: Recording, train: Recording | None) -> list[tuple[Recording
             raise DataError(f"nothing is left to learn from without {name!r}", file=test.file, column="prompt")
         found.append((test.rows(learn), np.flatnonzero(held)))
     return found
+
+
+def _in_blocks(learn: Recording) -> tuple[Recording, str]:
+    """What is learnt from, in folds of questions where it is of one group only, and what is to be said of that: a
+    ladder is fitted on predictions that did not see a question's group, and here there would be none."""
+    if len(set(learn.folds.tolist())) > 1:
+        return learn, ""
+    by = learn.constellation.hold_out_by
+    note = (
+        f"The training part is one {by} ({learn.folds[0]}): within it questions were held out in folds, which says "
+        f"nothing of another {by}."
+    )
+    return replace(learn, folds=folds_by_question(learn.questions)), note
 
 
 def _whole(parts: Sequence[Entry | None], rows: Sequence[NDArray[np.int64]]) -> Entry | None:

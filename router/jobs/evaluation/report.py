@@ -49,6 +49,7 @@ def report(
         "groups": sorted(set(recording.folds.tolist())),
         "seed": seed,
         "artifact": None,
+        "streamed": rules.streamed,
         "notes": list(recording.notes),
         "routes": routes,
         "best_fixed": {"name": best, **routes[best]},

@@ -114,11 +114,13 @@ def test_list_prices_and_calls_are_said_as_such(run: Run, tmp_path: Path) -> Non
     assert "price: list" in said
     assert "2 folds" in said
     given = ["--plot", tmp_path / "c.png", "--json", tmp_path / "c.json", "--resamples", 0, "--ladder", "small,full"]
-    code, said, _ = run("calls", *given)
+    code, said, _ = run("calls", *given, "--streamed")
     assert code == 0
+    assert "the last route's answers stream" in " ".join(said.split())
     assert "only the share of dear calls" in said
     assert (tmp_path / "c.png").stat().st_size > 10_000
     report = json.loads((tmp_path / "c.json").read_bytes())
+    assert report["streamed"] is True
     assert report["routes"]["full"]["cost"] is None
     assert report["policies"]["pointsman"]["chosen"]["cost"] is None
 
@@ -182,5 +184,5 @@ def test_the_command_is_told_of_by_help(capsys: pytest.CaptureFixture[str], monk
     assert main(["evaluate", "--help"]) == 0
     said = capsys.readouterr().out
     options = ("constellation", "train", "test", "hold-out-by", "estimator", "ladder", "objective", "price", "controls")
-    for option in (*options, "seed", "json", "decisions", "plot"):
+    for option in (*options, "seed", "json", "decisions", "plot", "streamed"):
         assert f"--{option}" in said

@@ -53,6 +53,8 @@ def test_every_part_is_there(figures: Json) -> None:
     ):
         assert said in text
     assert "left out" not in text
+    assert "stream" not in text
+    assert "work; the best fixed route's and the last route's answers stream" in shown(figures | {"streamed": True})
 
 
 def test_what_is_not_known_is_a_dash_and_what_was_removed_is_said(figures: Json) -> None:

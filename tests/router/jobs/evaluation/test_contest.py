@@ -187,6 +187,45 @@ def test_what_may_not_be_bought_is_no_plan_either() -> None:
     assert {len(r["bought"]) for r in text} == {1}
 
 
+def test_budgets_alone_do_not_sell_the_whole_thought() -> None:
+    """`small,b300` may cut the thought at 300 tokens, not think it to its end; the best fixed route ends the curve."""
+    made = only(decisions(run(TEST, CUT, TRAIN, ladder="small,b300")), "pointsman")
+    rungs = [r for r in made if r["point"] not in (None, POINTS)]
+    assert {b for r in rungs for b in r["bought"]} == {"small#0", "b300#0"}
+    bill = Bill(TEST, CUT)
+    for r in rungs:
+        claimed = r["correct"], r["input_tokens"], r["output_tokens"], r["cost"]
+        assert claimed == pytest.approx(bill.of(r["query_id"], r["bought"], r["answered_by"])), r
+
+
+def test_who_streams_gets_nothing_behind_the_answer_that_came() -> None:
+    """Elsewhere an earlier answer is given after full's was bought; while it streams a cut thought alone has something
+    behind it: what stands in for it."""
+    free, bound = (only(decisions(run(TEST, CUT, TRAIN, streamed=s)), "pointsman") for s in (False, True))
+    assert any(r["bought"][-1] == "full#0" and r["answered_by"] != "full#0" for r in free)
+    assert {r["answered_by"] for r in bound if "full#0" in r["bought"]} == {"full#0"}
+    thought = {"b100#0", "b300#0", "full#0"}
+    begun = [(r, min(i for i, b in enumerate(r["bought"]) if b in thought)) for r in bound if thought & {*r["bought"]}]
+    assert begun
+    assert all({*r["bought"][first:], r["answered_by"]} <= thought | {"small#0"} for r, first in begun)
+    bill = Bill(TEST, CUT)
+    for r in bound:
+        claimed = r["correct"], r["input_tokens"], r["output_tokens"], r["cost"]
+        assert claimed == pytest.approx(bill.of(r["query_id"], r["bought"], r["answered_by"])), r
+
+
+def test_a_probe_that_streams_is_in_no_plain_rule() -> None:
+    """Second is the best fixed route here, and full right just where second is not: the rule would be best of all. But
+    who sees second's answer as it comes cannot be given another. (Too few questions for a ladder.)"""
+    known = {r["query_id"]: r["correct"] for r in TRAIN if r["model"] == "m-second"}
+    rows = [r | {"correct": 1 - known[r["query_id"]]} if r["model"] == "m-full" else r for r in TRAIN[:150]]
+    wanted = Objective(ObjectiveKind.MAX_COST, 1e9)
+    found = [run(TEST, constellation(), rows, streamed=streams, objective=wanted) for streams in (False, True)]
+    plans = [each.report["policies"]["pointsman"]["plan"] for each in found]
+    assert "agree" in plans[0]
+    assert "agree" not in plans[1]
+
+
 def test_no_ladder_commits_on_the_text_with_one_purchase() -> None:
     found = decisions(run(TEST, constellation(), TRAIN, ladder="none"))
     ours, text = only(found, "pointsman"), only(found, "text_only")

@@ -102,6 +102,26 @@ def test_training_on_a_table_tests_on_the_other_alone() -> None:
     assert [r["score"] for r in decisions(made)] == [r["score"] for r in decisions(other)]
 
 
+def test_a_training_part_of_one_group_is_held_out_by_questions_within() -> None:
+    """Else no state would have a prediction that did not see its own group, and nothing would ever be routed."""
+    test = world(150, seed=1, first="t")
+    one = [r | {"group": "only"} for r in ROWS]
+    made = run(test, constellation(), one)
+    bought = {tuple(r["bought"]) for r in only(decisions(made), "pointsman")}
+    assert {("small#0", "second#0"), ("small#0", "second#0", "full#0")} < bought
+    assert [note for note in made.report["notes"] if "one group (only)" in note and "questions" in note]
+    assert made.report["policies"]["pointsman"]["chosen"]["saved"] > 0.1
+    assert not run(test, constellation(), ROWS).report["notes"]
+
+
+def test_two_groups_teach_each_other() -> None:
+    """With one of them held out the other stands alone in the training part."""
+    rows = [r | {"group": f"g{i // 3 % 2}"} for i, r in enumerate(ROWS)]
+    made = run(rows, constellation())
+    assert len(made.report["notes"]) == 2
+    assert len({tuple(r["bought"]) for r in only(decisions(made), "pointsman")}) > 2
+
+
 @pytest.mark.parametrize("by", ["benchmark", "group"])
 def test_one_fold_only_cannot_be_held_out(by: Any) -> None:
     rows = [r | {by: "one"} for r in ROWS[:60]]

@@ -17,7 +17,7 @@ ROWS = world(400)
 ROUTES = constellation(BUDGETS)
 POINT = {"accuracy", "cost", "output_tokens", "dear_share"}
 ROUTE = {"accuracy", "input_tokens", "output_tokens", "cost"}
-OURS = {"notes"}
+OURS = {"notes", "streamed"}
 """What a report holds beside the specification's keys."""
 
 
