@@ -68,7 +68,7 @@ Action: TypeAlias = Answer | Purchase
 class Ladder:
     """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order).
 
-    final: the tracks (by place) that the caller gets as they come: nothing follows such an answer, and such a thought is
+    final: the tracks (by place) that the caller gets as they come: nothing follows such an answer; such a thought is
     only continued, or cut and answered by its fallback."""
 
     tracks: tuple[Track, ...]

@@ -47,7 +47,7 @@ def _routes(figures: Json) -> Any:
     oracle = figures["oracle"]
     rows.append(("oracle", share(oracle["accuracy"]), "-", "-", money(oracle["cost"])))
     if repeatable := figures["repeatable_oracle"]:
-        rows.append(("oracle, repeatable", share(repeatable["accuracy"]), "-", "-", "-"))
+        rows.append(("oracle, repeatable", share(repeatable["accuracy"]), "-", "-", money(repeatable["cost"])))
     best = _as_is(figures["best_fixed"]["name"])
     columns = ("route", "accuracy", "input tokens", "output tokens", "cost")
     return table(f"One route for everything, a query (best: {best})", columns, rows)

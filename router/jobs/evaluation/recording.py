@@ -48,8 +48,8 @@ class Recording:
     ids, prompts, questions (normal forms), groups (the table's), folds (what is held out together), strata (within
     which scores are ranked: the group where groups are held out, else the benchmark): (n,). correct,
     input_tokens, output_tokens: (n, R), sample 0. answers: codes, equal in a row where answers agree. input_price,
-    output_price, call_price: (R,) currency a token, and a call where calls are the cost. samples (S, n, R): correctness
-    of each recorded sample, NaN where there is none."""
+    output_price, call_price: (R,) currency a token, and a call where calls are the cost. samples (S, n, F): correctness
+    of each sample on every route in `names`, NaN where there is none (a cut thought falls back on sample 0)."""
 
     file: str
     constellation: Constellation
@@ -120,7 +120,6 @@ class Recording:
             self,
             ladder=ladder,
             correct=self.correct[:, columns],
-            samples=self.samples[:, :, columns],
             input_tokens=self.input_tokens[:, columns],
             input_price=self.input_price[columns],
             output_price=self.output_price[columns],
@@ -156,7 +155,7 @@ def read_recording(source: Table | Path, constellation: Constellation, price: Pr
     ids = reader.questions()
     shape = (len(ids), len(recorded))
     samples = np.full((constellation.samples, *shape), np.nan)
-    inputs, outputs = np.full(shape, np.nan), np.zeros(shape)
+    inputs, outputs, lengths = np.full(shape, np.nan), np.zeros(shape), np.zeros(samples.shape)
     answers: list[list[str | None]] = [[None] * len(recorded) for _ in ids]
     signs = {name: np.full(shape, np.nan) for name in SIGNS if name in table.columns}
     for column, route in enumerate(recorded):
@@ -164,6 +163,7 @@ def read_recording(source: Table | Path, constellation: Constellation, price: Pr
             for sample in range(constellation.samples):
                 if (place := reader.found.get((route.name, query, sample))) is not None:
                     samples[sample, row, column] = table.columns["correct"][place]
+                    lengths[sample, row, column] = np.nan_to_num(reader.number("output_tokens", place))
             place = reader.found[route.name, query, 0]
             inputs[row, column] = reader.number("input_tokens", place)
             outputs[row, column] = np.nan_to_num(reader.number("output_tokens", place))
@@ -187,7 +187,7 @@ def read_recording(source: Table | Path, constellation: Constellation, price: Pr
         folds=_folds(constellation, table, [reader.first[query] for query in ids], questions),
         strata=np.array([table.columns[stratum][reader.first[query]] for query in ids]),
         correct=samples[0],
-        samples=samples,
+        samples=_all_routes(constellation, samples, lengths),
         **_prices(constellation, recorded, price),
         input_tokens=np.where(np.isnan(inputs), characters, inputs),
         seen=Seen(lexical_batch(prompts), outputs, codes, signs),
@@ -320,6 +320,20 @@ class _Reader:
         if self._constellation.cost == "calls":
             said.append("Tokens are not fully counted here, so only the share of dear calls can be compared.")
         return said
+
+
+def _all_routes(constellation: Constellation, samples: Doubles, lengths: Doubles) -> Doubles:
+    """Correctness of each sample on derived routes too, (S, n, F), from the recorded ones' (S, n, R) and the tokens of
+    their answers."""
+    names = [route.name for route in constellation.routes if isinstance(route, RecordedRoute)]
+    columns: list[Doubles] = []
+    for route in constellation.routes:
+        if isinstance(route, RecordedRoute):
+            columns.append(samples[:, :, names.index(route.name)])
+            continue
+        own, instead = names.index(route.of), samples[0, :, names.index(route.fallback)]
+        columns.append(np.where(lengths[:, :, own] > route.budget, instead, samples[:, :, own]))
+    return np.stack(columns, axis=2)
 
 
 def _comparison(constellation: Constellation) -> Comparison | None:

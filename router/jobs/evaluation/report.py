@@ -13,6 +13,7 @@ from ....domain import Json
 from ...ladder import Fixed, fixed_route
 from ..induction import fixed_results
 from .contest import Entry, Rules
+from .oracles import oracle, repeatable_oracle
 from .plans import agreeing, can_agree
 from .playing import Played
 from .recording import Recording
@@ -53,8 +54,8 @@ def report(
         "notes": list(recording.notes),
         "routes": routes,
         "best_fixed": {"name": best, **routes[best]},
-        "oracle": _oracle(recording, fixed, money),
-        "repeatable_oracle": _repeatable(recording),
+        "oracle": oracle(recording, money),
+        "repeatable_oracle": repeatable_oracle(recording, best, money),
         "policies": {
             name: None if entry is None else _policy(recording, entry, plain, gain, money, resamples, seed)
             for name, entry in entries.items()
@@ -101,30 +102,6 @@ def _route(recording: Recording, fixed: Fixed, money: bool) -> Json:
         "output_tokens": float(outputs.mean()) if money else None,
         "cost": float(cost.mean()) if money else None,
     }
-
-
-def _oracle(recording: Recording, fixed: list[Fixed], money: bool) -> Json:
-    """The cheapest right answer of each question, in hindsight; the cheapest of all where none is right."""
-    results = [fixed_results(recording, f) for f in fixed]
-    right, cost = (np.stack([part[i] for part in results], axis=1) for i in (0, 1))
-    best = np.lexsort((cost, -right), axis=1)[:, 0]
-    at = np.arange(len(recording)), best
-    return {"accuracy": float(right[at].mean()), "cost": float(cost[at].mean()) if money else None}
-
-
-def _repeatable(recording: Recording) -> Json | None:
-    """The oracle that chooses each question's route on one sample and is scored on the others: what of the oracle is
-    not luck. None without several samples."""
-    samples = recording.samples
-    known = ~np.isnan(samples).any(axis=(0, 2))
-    if samples.shape[0] < 2 or not known.any():
-        return None
-    accuracy: list[float] = []
-    for chosen_on in range(samples.shape[0]):
-        others = np.delete(samples, chosen_on, axis=0)[:, known].mean(axis=0)
-        best = samples[chosen_on, known].argmax(axis=1)
-        accuracy.append(float(others[np.arange(len(best)), best].mean()))
-    return {"accuracy": float(np.mean(accuracy)), "n": int(known.sum())}
 
 
 def _policy(

@@ -59,7 +59,7 @@ def test_every_part_is_there(figures: Json) -> None:
 
 def test_what_is_not_known_is_a_dash_and_what_was_removed_is_said(figures: Json) -> None:
     figures["n_removed"], figures["notes"] = 7, ["tokens are a guess"]
-    figures["repeatable_oracle"] = {"accuracy": 0.777, "n": 10}
+    figures["repeatable_oracle"] = {"accuracy": 0.777, "cost": None, "n": 10}
     figures["policies"]["agreement"] = None
     for route in (*figures["routes"].values(), figures["oracle"]):
         route["cost"] = None

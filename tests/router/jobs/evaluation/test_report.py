@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import BUDGETS, FULL, SECOND, SMALL, Bill, Row, constellation, decisions, mean, only, run, table, world
+from recorded import BUDGETS, SECOND, SMALL, Bill, constellation, decisions, mean, only, run, table, world
 
 from pointsman.domain import Json
 from pointsman.router.jobs.evaluation.evaluate import Evaluation
@@ -137,21 +137,6 @@ def test_where_calls_are_the_cost_there_are_no_costs() -> None:
         assert all(point["cost"] is None for point in policy["curve"])
     assert made["oracle"]["cost"] is None
     assert made["policies"]["pointsman"]["apgr"] > 0.7
-
-
-def test_the_repeatable_oracle_needs_samples_and_knows_luck_from_knowledge() -> None:
-    """Second samples by lot, as the first: choosing the lucky route of one sample is worth nothing on another."""
-    assert run(ROWS[:180], constellation()).report["repeatable_oracle"] is None
-    rng = np.random.default_rng(0)
-    lot: list[Row] = [r | {"correct": float(rng.random() < 0.5)} for r in ROWS if r["model"] != "m-second"]
-    again: list[Row] = [r | {"sample": 1, "correct": float(rng.random() < 0.5)} for r in lot]
-    routes = constellation((SMALL, FULL), probes=("small",), samples=2)
-    luck = run([*lot, *again], routes).report
-    assert luck["repeatable_oracle"]["accuracy"] == pytest.approx(0.5, abs=0.06)
-    assert luck["oracle"]["accuracy"] == pytest.approx(0.75, abs=0.06)
-    same: list[Any] = [*lot, *[r | {"sample": 1} for r in lot]]
-    known = run(same, routes).report
-    assert known["repeatable_oracle"]["accuracy"] == pytest.approx(known["oracle"]["accuracy"])
 
 
 @pytest.mark.parametrize(
