@@ -48,8 +48,9 @@ $(VENV)/.test: $(VENV)/.base requirements/all.lock
 	@$(PIP) install --no-deps --no-compile -r requirements/all.lock $(TORCH_INDEX)
 	@touch $@
 
+# Two processes, a file's tests in one of them: half of the time is spent waiting for servers to start and to stop.
 test: $(VENV)/.test lint  ## every check and test, with all extras and real engines
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 typings/pointsman:
 	@mkdir -p typings && ln -sfn .. $@

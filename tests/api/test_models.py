@@ -101,6 +101,7 @@ def test_a_model_server_that_takes_connections_and_says_nothing_does_not_keep_th
         urls = {"thinker": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         with stubbed("good", "thinker", urls=urls, ready=False) as proxy:
             wait_until(lambda: proxy.ask().status_code == 200, "the others answer")
+            assert proxy.ask().json()["choices"][0]["message"]["content"] == "Grüße"
 
 
 def test_the_description_has_every_endpoint_with_its_bodies_and_errors(proxy: Any) -> None:

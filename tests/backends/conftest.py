@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import stub as stubs
 
 from pointsman.backends import (
     EMBEDDED,
@@ -26,21 +25,6 @@ from pointsman.backends import (
     embedded_path,
 )
 from pointsman.domain import Call
-
-
-def _module(name: str) -> ModuleType:
-    """A module beside this file, under a name of its own (there is no package of tests)."""
-    full = f"backends_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[full]
-
-
-stubs = _module("stub")
 
 # SmolLM2 does not think; with this template it is made to, which is enough to cut and close its "thought".
 THINKING = """{%- for m in messages %}<|im_start|>{{ m.role }}
@@ -95,8 +79,8 @@ def _stubs() -> ModuleType:
     return stubs
 
 
-@pytest.fixture
-async def stub() -> AsyncIterator[object]:
+@pytest.fixture(name="stub")
+async def _stub() -> AsyncIterator[object]:
     server = stubs.Stub()
     await server.start()
     yield server
@@ -159,3 +143,28 @@ async def engine(launched: Launched) -> AsyncIterator[Callable[..., Engine]]:
     yield make
     for one in made:
         await one.aclose()
+
+
+@pytest.fixture(scope="session")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model for the in-process engine whose template opens the thought: it hardly ever ends one by itself."""
+    from tiny_llamas import OPENS, random_model
+
+    return random_model(tmp_path_factory.mktemp("thinker"), OPENS)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model for the in-process engine that does not think."""
+    from tiny_llamas import PLAIN, random_model
+
+    return random_model(tmp_path_factory.mktemp("plain"), PLAIN, marks=False)
+
+
+@pytest.fixture
+async def thinker_engine(thinker: Path) -> AsyncIterator[Engine]:
+    """An engine on `thinker`."""
+    from tiny_llamas import engine
+
+    async with engine(thinker) as made:
+        yield made

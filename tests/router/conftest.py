@@ -1,10 +1,17 @@
-"""Routes and estimates for tests of the decision."""
+"""Routes and estimates for tests of the decision, and what several rooms of it need: a store, the encoder."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import laddered
 import pytest
 
+from pointsman.classifiers import Embedder
 from pointsman.domain import Estimate, Price, Route, Tier
+from pointsman.store import Store, StoreConfig, open_store
 
 
 def route(
@@ -28,3 +35,17 @@ def routes() -> tuple[Route, ...]:
         route("budgeted", budget=17, tier=Tier.BUDGETED),
         route("full", budget=None, tier=Tier.FULL),
     )
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The shipped encoder."""
+    return laddered.embedder()
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_file: Path) -> Iterator[Store]:
+    """An empty store with its tables, in a file."""
+    shutil.copy(empty_file, tmp_path / "p.db")
+    with open_store(StoreConfig(url=f"sqlite:///{tmp_path}/p.db")) as opened:
+        yield opened

@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.classifiers import load, load_embedder, shipped_artifacts
+from pointsman.classifiers import Embedder, load, shipped_artifacts
 from pointsman.domain import Route
 from pointsman.router.build import build_routes
 from pointsman.router.config import load as load_settings
 from pointsman.router.serving import find, mismatch
-from pointsman.store import Store, StoreConfig, open_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    opened = open_store(StoreConfig(url=f"sqlite:///{tmp_path}/p.db"))
-    opened.upgrade()
-    return opened
+from pointsman.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +23,7 @@ def routes() -> tuple[Route, ...]:
 
 
 def test_a_promoted_artifact_of_other_routes_is_told_and_passed_over(
-    store: Store, routes: tuple[Route, ...], tmp_path: Path
+    store: Store, routes: tuple[Route, ...], embedder: Embedder, tmp_path: Path
 ) -> None:
     (shipped,) = shipped_artifacts()
     copied = tmp_path / shipped.name
@@ -41,16 +34,16 @@ def test_a_promoted_artifact_of_other_routes_is_told_and_passed_over(
     store.register(artifact.id, str(copied), {}, artifact.created_at)
     store.promote(artifact.id)
     changed = (replace(routes[0], thinking_budget=5), *routes[1:])
-    found, problems = find(store, changed, load_embedder().content_hash)
+    found, problems = find(store, changed, embedder.content_hash)
     assert found is None
     (problem,) = problems
     assert f"does not know {routes[0].name} as configured" in problem
     assert mismatch(artifact, routes) is None
-    found, problems = find(store, routes, load_embedder().content_hash)
+    found, problems = find(store, routes, embedder.content_hash)
     assert found is not None
     assert problems == ()
 
 
-def test_what_ships_for_other_routes_is_no_problem(store: Store, routes: tuple[Route, ...]) -> None:
+def test_what_ships_for_other_routes_is_no_problem(store: Store, routes: tuple[Route, ...], embedder: Embedder) -> None:
     """Most owners have routes of their own."""
-    assert find(store, (replace(routes[0], model="qwen"),), load_embedder().content_hash) == (None, ())
+    assert find(store, (replace(routes[0], model="qwen"),), embedder.content_hash) == (None, ())

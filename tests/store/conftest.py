@@ -9,31 +9,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from logged import MOMENT, attempt, outcome, record
 from sqlalchemy import create_engine, make_url, text
 
-from pointsman.domain import (
-    Attempt,
-    Decision,
-    Enforcement,
-    Estimate,
-    Finish,
-    Metric,
-    Objective,
-    Outcome,
-    Price,
-    Purpose,
-    Query,
-    Route,
-    Source,
-    Tier,
-    Usage,
-)
+from pointsman.domain import Attempt, Outcome
 from pointsman.store import Record, Store, StoreConfig, ledger, open_store, schema
 from pointsman.store.database import Database
 from pointsman.store.queue import WriteQueue
@@ -41,8 +24,6 @@ from pointsman.store.records import Entry
 from pointsman.store.writer import Writer
 
 OTHER_URLS = [url for url in os.environ.get("POINTSMAN_TEST_STORE_URLS", "").split(",") if url.strip()]
-MOMENT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-PRICE = Price(input=0.1, cached_input=0.0, output=1.0, assumed=True)
 
 
 @contextmanager
@@ -67,15 +48,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, on every kind of database asked for."""
     with fresh(request.param, tmp_path) as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with our empty tables, to be copied: quicker than migrating for every test."""
-    path = tmp_path_factory.mktemp("empty") / "empty.db"
-    with open_store(StoreConfig(url=f"sqlite:///{path}")) as opened:
-        opened.upgrade()
-    return path
 
 
 def prepare(url: str, empty_file: Path) -> None:
@@ -127,50 +99,6 @@ def sqlite_store(sqlite_file: Path, empty_file: Path) -> Iterator[Store]:
     with open_store(StoreConfig(url=f"sqlite:///{sqlite_file}?timeout=0.1")) as opened:
         yield opened
         opened.close(timeout_s=1)
-
-
-def attempt(**changes: Any) -> Attempt:
-    plain = Attempt(
-        route="small",
-        model="digits",
-        purpose=Purpose.ANSWER,
-        usage=Usage(prompt=10, cached=2, thought=5, answer=3),
-        price=PRICE,
-        cost=9e-6,
-        latency_ms=12.5,
-        first_token_ms=3.5,
-        finish=Finish.STOP,
-        enforced=Enforcement.NATIVE,
-        answer="7",
-    )
-    return replace(plain, **changes)
-
-
-def record(decision_id: str = "d1", said: str = "3+4=", **changes: Any) -> Record:
-    decision = Decision(
-        id=decision_id,
-        created_at=changes.pop("created_at", MOMENT),
-        route=Route("small", "digits", "direct", 0, PRICE, Tier.SMALL),
-        reason="small is expected to be right",
-        objective=Objective(),
-        policy="1",
-        estimates={"small": Estimate("small", 0.9, 0.05, 10, 8, 2.5, 9e-6, 1e-6)},
-        evidence=changes.pop("evidence", ()),
-    )
-    plain = Record(
-        decision=decision,
-        query=Query(messages=({"role": "user", "content": said},)),
-        attempts=(attempt(),),
-        features=(0.5, 2.0),
-        embedding=(0.25, -1.0, 3.0),
-        encoder="static-1",
-    )
-    return replace(plain, **changes)
-
-
-def outcome(decision_id: str = "d1", value: Any = 1.0, minutes: int = 0, **changes: Any) -> Outcome:
-    plain = Outcome(decision_id, Metric.CORRECT, value, Source.USER, MOMENT + timedelta(minutes=minutes))
-    return replace(plain, **changes)
 
 
 class Gate:

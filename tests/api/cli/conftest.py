@@ -31,7 +31,6 @@ class Serving:
     process: subprocess.Popen[str]
     mark: str
     home: Path
-    started: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
     _told: threading.Condition = field(default_factory=threading.Condition)
 
@@ -63,9 +62,8 @@ class Serving:
         return line
 
     def ready(self) -> Serving:
-        """Itself, when it says that it is ready; `seconds` tells how long that took."""
+        """Itself, when it says that it is ready."""
         self.await_line(r"^Ctrl-C stops it")
-        self.seconds = time.monotonic() - self.started
         return self
 
     @property
@@ -147,7 +145,6 @@ def launch() -> Iterator[Callable[..., Serving]]:
     def start(home: Path, *arguments: str, env: dict[str, str] | None = None, **more: object) -> Serving:
         mark = uuid.uuid4().hex
         environment = clean_environment(**{MARK: mark}, **(env or {}))
-        begun = time.monotonic()
         process = subprocess.Popen(
             [str(COMMAND), "serve", "--home", str(home), "--port", "0", *arguments],
             env=environment,
@@ -158,7 +155,7 @@ def launch() -> Iterator[Callable[..., Serving]]:
             start_new_session=True,
             **more,
         )
-        serving = Serving(process, mark, home, begun)
+        serving = Serving(process, mark, home)
         started.append(serving)
         return serving
 

@@ -45,6 +45,7 @@ def questions(folder: Path, n: int) -> Path:
     return file
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_the_owners_questions_to_the_verdict_the_best_budget_and_the_front(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,11 +68,12 @@ def test_the_owners_questions_to_the_verdict_the_best_budget_and_the_front(
     assert "30 questions, 3 folds" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_after_ctrl_c_the_same_command_with_resume_goes_on(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str], eventually: Callable[..., None]
 ) -> None:
     """Exit code 130, the command that goes on is said, and no run is made twice."""
-    file, runs = questions(tmp_path, 40), tmp_path / "h" / "calibration" / "runs.jsonl"
+    file, runs = questions(tmp_path, 20), tmp_path / "h" / "calibration" / "runs.jsonl"
     arguments = ["calibrate", "--config", str(config), "--home", str(tmp_path / "h"), "--data", str(file)]
     started = subprocess.Popen([COMMAND, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True)
     eventually(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 20, 90, "twenty runs")
@@ -79,15 +81,15 @@ def test_after_ctrl_c_the_same_command_with_resume_goes_on(
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130, said
     before = runs.read_text()
-    assert 20 <= len(before.splitlines()) < 480
+    assert 20 <= len(before.splitlines()) < 240
     go_on = said.split("Go on: pointsman ")[1].splitlines()[0]
     assert go_on.endswith(f"--config {config} --home {tmp_path / 'h'} --resume")
     assert main(go_on.split()) == 0
     after = runs.read_text()
     assert after.startswith(before)
     keys = [(row["query_id"], row["route"], row["sample"]) for row in map(json.loads, after.splitlines())]
-    assert len(keys) == len(set(keys)) == 480
-    assert "120 questions, 480 runs" in capsys.readouterr().out
+    assert len(keys) == len(set(keys)) == 240
+    assert "60 questions, 240 runs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_a_wrong_line_of_the_owners_is_named(tmp_path: Path, config: Path, capsy
     assert "column 'kind': line 1: must be one of exact, number" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_a_route_that_never_answers_is_left_out_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing listens on its port; the others are learnt from, and the exit code is that of a calibration."""
     file = tmp_path / "c.yaml"

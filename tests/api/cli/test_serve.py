@@ -83,8 +83,11 @@ def test_a_decision_is_read_and_judged_from_the_command_line(served: Any, capsys
         assert [o["value"] for o in client.get(f"/v1/decisions/{identity}").json()["outcomes"]] == [1.0]
 
 
-def test_feedback_on_an_unknown_decision_is_refused(served: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_feedback_on_an_unknown_decision_is_refused(
+    served: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit code 2 and the id."""
+    monkeypatch.setattr("pointsman.api.cli.asking.RECORD_S", 0.1)  # how long it is waited for
     assert main(["feedback", "dec_none", "--wrong", "--home", str(served.home)]) == 2
     assert "dec_none" in capsys.readouterr().err
 
@@ -172,7 +175,6 @@ def test_default_configuration_worker_restart_and_ctrl_c(
     Ctrl-C to the whole group, as at a terminal, ends everything with exit code 0 and without a traceback."""
     store = tmp_path / "elsewhere.db"
     serving = launch(tmp_path / "home", "--store", f"sqlite:///{store}").ready()
-    print(f"\nfirst start: ready after {serving.seconds:.1f} s")
     with serving.client() as client:
         answer = ask(client, "What is the capital of France?", "chat")
         assert answer.json()["choices"][0]["message"]["content"].strip()
@@ -203,7 +205,6 @@ def test_everything_dies_with_a_parent_that_is_killed(
 ) -> None:
     """SIGKILL to the parent alone: worker and engines are gone soon after."""
     serving = launch(tmp_path, "--config", str(config)).ready()
-    print(f"\nstart: ready after {serving.seconds:.1f} s")
     assert len(serving.members()) == 3
     serving.process.kill()
     eventually(lambda: serving.members() == [], 15, "worker and engines end")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.classifiers import Embedder, load, load_embedder
+from pointsman.classifiers import Embedder, load
 from pointsman.domain import Objective, ObjectiveKind, Observation, Price, Route, Wish
 from pointsman.errors import DataError
 from pointsman.router.decide import Decider, Standing, learnt
@@ -24,11 +24,6 @@ ROUTES = (
     Route("full", "m", "think", None, Price(0.1, 0.0, 1.0)),
 )
 AIM = Aim(ROUTES, Objective(), "full")
-
-
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return load_embedder()
 
 
 def chain(rng: random.Random, length: int) -> str:
@@ -83,6 +78,7 @@ def test_shuffled_labels_teach_nothing_that_is_promoted(embedder: Embedder, tmp_
     assert held["policy"]["accuracy"] > held["fixed"]["full"]["accuracy"] - 0.05
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_the_order_of_observations_changes_nothing(embedder: Embedder, tmp_path: Path) -> None:
     rows = world(60)
     again = list(rows)
@@ -90,6 +86,7 @@ def test_the_order_of_observations_changes_nothing(embedder: Embedder, tmp_path:
     assert retrain(rows, AIM, embedder, tmp_path).artifact.id == retrain(again, AIM, embedder, tmp_path).artifact.id
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_the_same_training_again_cannot_be_compared_with_itself(
     done: Retrained, embedder: Embedder, tmp_path: Path
 ) -> None:
@@ -102,6 +99,7 @@ def test_the_same_training_again_cannot_be_compared_with_itself(
     assert retrain(world(), AIM, embedder, tmp_path, serving=silent).comparison.n == 0
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_only_what_the_serving_artifact_did_not_see_is_compared(
     done: Retrained, embedder: Embedder, tmp_path: Path
 ) -> None:
@@ -124,6 +122,7 @@ def test_a_log_of_one_route_promotes_nothing(embedder: Embedder, tmp_path: Path)
         assert decider.decide(as_query("3+4"), Wish(objective=objective))[0].route.name == "full"
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_where_tokens_are_not_known_calls_are_counted(embedder: Embedder, tmp_path: Path) -> None:
     """A call of the dearest route is what costs; the figures are those of a table with tokens in every other way."""
     rows = [replace(o, output_tokens=None) for o in world(120)]
@@ -134,6 +133,7 @@ def test_where_tokens_are_not_known_calls_are_counted(embedder: Embedder, tmp_pa
     assert held["policy"]["output_tokens"] is None
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_willingness_to_pay_is_kept_in_the_comparison(embedder: Embedder, tmp_path: Path) -> None:
     aim = Aim(ROUTES, Objective(ObjectiveKind.WILLINGNESS_TO_PAY, 1e-3), "full")
     assert retrain(world(120), aim, embedder, tmp_path).comparison.error_price == 1e-3
@@ -144,11 +144,13 @@ def test_too_little_is_said_to_be_too_little(embedder: Embedder, tmp_path: Path)
         retrain(world(10), AIM, embedder, tmp_path)
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_notes_stand_in_the_report(embedder: Embedder, tmp_path: Path) -> None:
     done = retrain(world(60), AIM, embedder, tmp_path, notes=["by convention"])
     assert done.report["notes"] == ["by convention"]
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_what_could_not_be_read_stands_in_the_report(embedder: Embedder, tmp_path: Path) -> None:
     unread = [replace(o, query_id=f"x{o.query_id}", text=None) for o in world(3)]
     done = retrain(world(60) + unread, AIM, embedder, tmp_path)
@@ -239,6 +241,7 @@ def test_against_what_serves_only_the_queries_that_it_did_not_see_count(
     assert (later.comparison.serving, later.comparison.n, later.comparison.learnt) == ("the serving artifact", 60, 100)
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_too_few_complete_questions_have_no_ladder(embedder: Embedder, tmp_path: Path) -> None:
     few = retrain(hidden(60), AIM, embedder, tmp_path)
     assert few.report["ladder"] is None

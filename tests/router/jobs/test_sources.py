@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from logged import attempt, outcome, record
 
-from pointsman.classifiers import Embedder, load_embedder
-from pointsman.domain import (
-    Attempt,
-    Decision,
-    Enforcement,
-    Estimate,
-    Finish,
-    Metric,
-    Objective,
-    Outcome,
-    Price,
-    Purpose,
-    Query,
-    Route,
-    Source,
-    Usage,
-)
+from pointsman.classifiers import Embedder
+from pointsman.domain import Estimate, Objective, Price, Route
 from pointsman.errors import DataError
 from pointsman.router.jobs.evaluation.replay import Aim
 from pointsman.router.jobs.sources import from_store, from_tables
-from pointsman.store import Record, Store, StoreConfig, open_store, write_table
+from pointsman.store import Store, write_table
 
 PRICE = Price(0.1, 0.0, 1.0)
 ROUTES = (Route("small", "qwen", "direct", 0, PRICE), Route("full", "qwen", "think", None, PRICE))
 AIM = Aim(ROUTES, Objective(), "full")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(StoreConfig(url=f"sqlite:///{tmp_path}/p.db")) as opened:
-        opened.upgrade()
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return load_embedder()
-
-
 def log(store: Store, number: int, route: Route, *, judged: bool = True, **more: Any) -> None:
     """An answer of this route to a question of its own, judged right."""
-    attempt = Attempt(
-        route.name, route.model, Purpose.ANSWER, Usage(5, 0, 0, 2), PRICE, 0.0, 1.0, 1.0, Finish.STOP,
-        Enforcement.NATIVE, thinking_budget=route.thinking_budget, answer="7",
-    )  # fmt: skip
-    now = datetime.now(UTC)
-    decision = Decision(f"d{number}", now, route, "because", Objective(), "p", **more)
-    store.put(Record(decision, Query(messages=({"role": "user", "content": f"{number}+1"},)), (attempt,)))
+    made = record(f"d{number}", f"{number}+1")
+    tried = attempt(route=route.name, model=route.model, thinking_budget=route.thinking_budget)
+    store.put(replace(made, decision=replace(made.decision, route=route, **more), attempts=(tried,)))
     if judged:
-        store.put_outcome(Outcome(decision.id, Metric.CORRECT, 1.0, Source.HUMAN, now))
+        store.put_outcome(outcome(made.decision.id))
 
 
 def test_what_was_logged_and_judged_teaches(store: Store, embedder: Embedder) -> None:
