@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from pointsman.backends import Text, Thought
+from pointsman.backends import EMBEDDED, Text, Thought
 from pointsman.domain import Call, Enforcement, Finish, Sampling
 from pointsman.errors import BackendRejected
 
@@ -31,9 +32,6 @@ async def slots_are(engine, *, busy: bool) -> bool:
                 pass
             return True
     return False
-
-
-CAPITAL = ask("What is the capital of France?")
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -125,9 +123,13 @@ async def test_an_answer_is_gone_on_with_and_not_repeated(engine, collect) -> No
 
 async def test_a_model_that_does_not_think_has_its_whole_limit_for_the_answer(engine, collect) -> None:
     """No reserve is kept from it, no budget sent, and its system text is ours where the caller has none."""
-    reply = await collect(engine("smollm2"), ask("What is the capital of France?", thinking_budget=3, max_tokens=5))
+    call = ask("What is the capital of France?", thinking_budget=3, max_tokens=5)
+    reply = await collect(engine("smollm2"), call)
     assert (reply.done.usage.answer, reply.done.finish) == (5, Finish.LENGTH)
-    assert "Paris" in (await collect(engine("smollm2"), CAPITAL)).answer
+    ours = {"role": "system", "content": EMBEDDED["smollm2"].system}
+    told = await collect(engine("smollm2"), replace(call, messages=(ours, *call.messages)))
+    templates = await collect(engine("smollm2", system=None), call)
+    assert reply.done.usage.prompt == told.done.usage.prompt != templates.done.usage.prompt
 
 
 async def test_closing_the_stream_frees_the_slot(engine) -> None:
