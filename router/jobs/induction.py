@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ...classifiers.evidence import Layout, evidence_rows, layout_of
 from ...classifiers.smoothers import Ridge, Smooth, Smoother
 from ..ladder import Action, Answer, Fixed, Ladder, Purchase, State, default_action, state_actions
-from .evaluation.recording import Recording
+from .evaluation.recording import Recording, folds_by_question
 
 Doubles: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.float32]
@@ -121,6 +121,14 @@ def blocks_of(groups: NDArray[np.str_], most: int = MAX_BLOCKS) -> Integers:
     return block[places]
 
 
+def training_blocks(recording: Recording) -> Integers:
+    """Which of the training questions are held out together while fitting, (n,): groups, or where there is one group
+    only, questions within it. Predictions that did not see a question are what a ladder is fitted on; with one block
+    there would be none."""
+    several = len(set(recording.folds.tolist())) > 1
+    return blocks_of(recording.folds if several else folds_by_question(recording.questions))
+
+
 def best_action(gains: Doubles, actions: int, default: int) -> Integers:
     """The action with the greatest gain, (n, K), from gains (n, actions * K); ties to the default."""
     shaped = gains.reshape(len(gains), actions, -1)
@@ -135,7 +143,7 @@ class _Induction:
     def __init__(self, recording: Recording, ladder: Ladder, terms: Terms) -> None:
         self._data, self._ladder, self._terms = recording, ladder, terms
         self._prices = np.array(terms.prices)
-        self._blocks = blocks_of(recording.folds)
+        self._blocks = training_blocks(recording)
         self._layout = layout_of(recording.seen)
         self._reference = fixed_results(recording, terms.reference)[0]
         self._values: dict[State, Results] = {}

@@ -20,7 +20,7 @@ from .contest import Entry, Rules, contest, fold_names
 from .controls import Division, controls
 from .models import probe_rows
 from .playing import Played, joined
-from .recording import Recording, folds_by_question
+from .recording import Recording
 from .serving import serving_entry
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -65,9 +65,9 @@ def evaluate(
         if not len(kept):
             raise DataError("every question stands in the training table too", file=test.file, column="prompt")
         test = test.rows(kept)
-    divided = [(*_in_blocks(learn), rows) for learn, rows in _divisions(test, train)]
-    divisions = [(learn, rows) for learn, _, rows in divided]
-    test = replace(test, notes=(*test.notes, *dict.fromkeys(note for _, note, _ in divided if note)))
+    divisions = _divisions(test, train)
+    said = dict.fromkeys(note for learn, _ in divisions if (note := _note(learn)))
+    test = replace(test, notes=(*test.notes, *said))
     parts: list[dict[str, Entry | None]] = []
     for i, (learn, rows) in enumerate(divisions):
         progress("folds", i, len(divisions))
@@ -114,17 +114,15 @@ def _divisions(test: Recording, train: Recording | None) -> list[tuple[Recording
     return found
 
 
-def _in_blocks(learn: Recording) -> tuple[Recording, str]:
-    """What is learnt from, in folds of questions where it is of one group only, and what is to be said of that: a
-    ladder is fitted on predictions that did not see a question's group, and here there would be none."""
+def _note(learn: Recording) -> str:
+    """What is to be said of a training part of one group only; nothing of others."""
     if len(set(learn.folds.tolist())) > 1:
-        return learn, ""
+        return ""
     by = learn.constellation.hold_out_by
-    note = (
+    return (
         f"The training part is one {by} ({learn.folds[0]}): within it questions were held out in folds, which says "
-        f"nothing of another {by}."
+        f"nothing of another {by}, so no plan counts on being better than the best fixed route."
     )
-    return replace(learn, folds=folds_by_question(learn.questions)), note
 
 
 def _whole(parts: Sequence[Entry | None], rows: Sequence[NDArray[np.int64]]) -> Entry | None:

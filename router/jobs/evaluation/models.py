@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ....classifiers.evidence import evidence_rows, layout_of
 from ....classifiers.smoothers import Predict, Smoother
 from ...ladder import Fixed, Ladder, fixed_route
-from ..induction import blocks_of, fixed_results
+from ..induction import fixed_results, training_blocks
 from .recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -43,7 +43,7 @@ def fit_routes(train: Recording, x: Doubles, smoother: Smoother) -> RouteModel:
     labels = np.stack([right for right, _ in results], axis=1)
     costs = np.stack([cost for _, cost in results], axis=1)
     size = labels.shape[1]
-    smooth = smoother.fit(x, np.concatenate([labels, costs], axis=1), blocks_of(train.folds), size)
+    smooth = smoother.fit(x, np.concatenate([labels, costs], axis=1), training_blocks(train), size)
     held_out = np.clip(smooth.held_out[:, :size], 0.0, 1.0)
     return RouteModel(train.names, held_out, smooth.held_out[:, size:], smooth.predict)
 

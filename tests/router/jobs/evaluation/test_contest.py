@@ -220,7 +220,8 @@ def test_a_probe_that_streams_is_in_no_plain_rule() -> None:
     known = {r["query_id"]: r["correct"] for r in TRAIN if r["model"] == "m-second"}
     rows = [r | {"correct": 1 - known[r["query_id"]]} if r["model"] == "m-full" else r for r in TRAIN[:150]]
     wanted = Objective(ObjectiveKind.MAX_COST, 1e9)
-    found = [run(TEST, constellation(), rows, streamed=streams, objective=wanted) for streams in (False, True)]
+    routes = constellation(hold_out_by="query")
+    found = [run(TEST, routes, rows, streamed=streams, objective=wanted) for streams in (False, True)]
     plans = [each.report["policies"]["pointsman"]["plan"] for each in found]
     assert "agree" in plans[0]
     assert "agree" not in plans[1]

@@ -110,7 +110,7 @@ def test_a_training_part_of_one_group_is_held_out_by_questions_within() -> None:
     bought = {tuple(r["bought"]) for r in only(decisions(made), "pointsman")}
     assert {("small#0", "second#0"), ("small#0", "second#0", "full#0")} < bought
     assert [note for note in made.report["notes"] if "one group (only)" in note and "questions" in note]
-    assert made.report["policies"]["pointsman"]["chosen"]["saved"] > 0.1
+    assert made.report["policies"]["pointsman"]["chosen"]["saved"] > 0.05
     assert not run(test, constellation(), ROWS).report["notes"]
 
 
