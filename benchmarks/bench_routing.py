@@ -62,7 +62,7 @@ def main() -> None:
     raw.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     print(f"written to {write('routing', figures, raw)}")
     if args.write:
-        put(table(rows))
+        put(table(rows), BEGIN, END)
 
 
 def prices(name: str, constellation: dict[str, Any]) -> list[str]:
@@ -157,12 +157,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'|'.join(ruler)}|", *(line(row) for row in rows)])
 
 
-def put(text: str) -> None:
-    """Between the marks of docs/results.md."""
+def put(text: str, begin: str, end: str) -> None:
+    """Between these marks of docs/results.md. Ends with a sentence where they are not there."""
     content = RESULTS.read_text(encoding="utf-8")
-    head, _, rest = content.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    RESULTS.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    if begin not in content or end not in content:
+        raise SystemExit(f"{RESULTS.relative_to(ROOT)} has no {begin} … {end}")
+    head, _, rest = content.partition(begin)
+    _, _, tail = rest.partition(end)
+    RESULTS.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}", encoding="utf-8")
     print(f"{RESULTS.relative_to(ROOT)} has the table")
 
 
