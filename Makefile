@@ -11,7 +11,7 @@ EXTRAS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup serve demo test lint bench bench-encoders bench-routing lock clean
+.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-probes lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -69,6 +69,9 @@ bench-encoders: $(VENV)/.test  ## measure the text encoders: writes benchmarks/o
 
 bench-routing: $(VENV)/.test  ## what routing is worth on recorded outcomes (POINTSMAN_OUTCOMES names the tables); writes docs/results.md
 	@$(BIN)/python benchmarks/bench_routing.py --write
+
+bench-probes: $(VENV)/.test  ## what each kind of evidence tells, live on the models that come with it; writes docs/results.md
+	@$(BIN)/python benchmarks/bench_probes.py --write
 
 lock: $(VENV)/.test  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python scripts/lock.py

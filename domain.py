@@ -333,7 +333,7 @@ class Observation:
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
     None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model,
     thinking_budget and mode: what the route stood for when it answered (model None: the route's name alone says it;
-    mode None: not known); signs: as an Attempt's."""
+    mode None: not known); signs: as an Attempt's; probe_cost: currency paid for probes about this answer."""
 
     query_id: str
     group: str
@@ -351,3 +351,4 @@ class Observation:
     thinking_budget: int | None = None
     mode: str | None = None
     signs: Mapping[str, float] = field(default_factory=dict[str, float])
+    probe_cost: float = 0.0

@@ -78,10 +78,10 @@ class EvidenceConfig(BaseModel):
 
     max_tokens: int = Field(1024, ge=1, description="most tokens, thought included; what is cut off answers nobody")
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
-    ask: list[Literal["p_right", "stated_confidence"]] = Field(
-        default_factory=list[Literal["p_right", "stated_confidence"]],
-        description="what the model is asked about it, a call of a few tokens each: the probability that it gives to "
-        "its being right, the confidence that it states",
+    ask: list[Literal["p_right", "stated_confidence", "again"]] = Field(
+        default_factory=list[Literal["p_right", "stated_confidence", "again"]],
+        description="what else is bought about it: `p_right`, the probability that the model gives to its being right "
+        "(one token); `stated_confidence`, in words; `again`, a second answer, to see whether it says the same",
     )
 
 

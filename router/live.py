@@ -77,7 +77,10 @@ class Live:
         self.decider, self.engines, self.modes = decider, engines, modes
         self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
         self._bought = bought or Bought()
-        self._prober = Prober(self._bought.ask, self._bought.deadline_ms)
+        limits = self._bought
+        self._prober = Prober(
+            limits.ask, decider.embedder, max_tokens=limits.max_tokens, deadline_ms=limits.deadline_ms
+        )
 
     async def run(
         self, query: Query, wish: Wish | None = None, *, signs: bool = False

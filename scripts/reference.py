@@ -19,7 +19,7 @@ from pointsman.api.app import create_app
 from pointsman.api.config import ServerConfig
 from pointsman.backends import EnginesConfig, ModelConfig, Timeouts
 from pointsman.router import Router, Settings
-from pointsman.router.config import ObjectiveConfig, PriceConfig, RouteConfig
+from pointsman.router.config import EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
 from pointsman.store import StoreConfig
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -31,6 +31,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("routes.NAME", "one way to answer", RouteConfig),
     ("routes.NAME.price", "what a route costs", PriceConfig),
     ("objective", "what the owner wants: exactly one of", ObjectiveConfig),
+    ("evidence", "what is bought before committing", EvidenceConfig),
     ("engines", "limits that hold for every engine", EnginesConfig),
     ("store", "the memory", StoreConfig),
     ("server", "the HTTP server", ServerConfig),

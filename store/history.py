@@ -93,13 +93,20 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
             correct=asked.correct if got else None,
             input_tokens=attempt.usage.prompt,
             output_tokens=attempt.usage.output,
-            answer=attempt.answer,
+            answer=attempt.answer if attempt.finish is Finish.STOP else None,  # one cut off cannot be read
             signs=attempt.signs,
+            probe_cost=_probe_cost(record, attempt),
             weight=asked.weight if got else 1.0,
             model=attempt.model,
             thinking_budget=attempt.thinking_budget,
             mode=route.mode if attempt.route == route.name else None,
         )
+
+
+def _probe_cost(record: Record, answer: Attempt) -> float:
+    """What the probes about this answer cost, in currency."""
+    probes = (a for a in record.attempts if a.purpose is Purpose.PROBE and a.route == answer.route)
+    return sum(probe.cost for probe in probes)
 
 
 def _sample(observation: Observation, number: int) -> Observation:

@@ -12,6 +12,7 @@ from ...domain import Json, Query
 from ...errors import BackendUnavailable, DataError
 from ...store import COLUMNS, Constellation, query_hash, read_table, write_constellation, write_table
 from ..router import Router
+from ..signs import NAMES
 from .budgets import Best, best_budgets, constellation, dominated
 from .contenders import Contender
 from .evaluation.contest import Rules
@@ -89,7 +90,9 @@ def conclude(router: Router, ran: Ran, out: Path, folds: Folds = lambda what, do
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror or error}", file=str(out)) from None
-    write_table(out, [{name: row.get(name) for name in COLUMNS} for row in ran.rows])
+    # What came with the answers at no cost; what was asked about them is charged where the store is learnt from.
+    columns = [*COLUMNS, *(name for name in NAMES if any(name in row for row in ran.rows))]
+    write_table(out, [{name: row.get(name) for name in columns} for row in ran.rows])
     released = None
     try:
         released = release(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -66,13 +66,18 @@ def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
     shift = shifts(recording)
     reference = best_fixed(recording, shift=shift)
     terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
-    policy = induce(recording, serving_ladder(recording.ladder.names(), reference.name), terms)
+    ladder = serving_ladder(recording.ladder.names(), reference.name)
+    # Nothing is asked about an answer that streams to the caller.
+    paid = [0.0 if place in ladder.final else cost for place, cost in enumerate(recording.call_price)]
+    recording = replace(recording, call_price=np.array(paid))
+    policy = induce(recording, ladder, terms)
     points = _points(recording, policy, shift=shift)
     return Climbed(_model(policy), points, recording, policy)
 
 
 def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recording | None:
     """The questions that every route of the aim answered, with text, correctness and tokens. None where there are none.
+    A call's price is what the probes about the answer cost on average.
 
     Their groups are the folds; where every question is its own group, five folds of questions."""
     names = [route.name for route in aim.routes]
@@ -112,7 +117,7 @@ def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recordi
         samples=correct[np.newaxis],
         input_price=np.array([route.price.input / 1e6 for route in aim.routes]),
         output_price=np.array([route.price.output / 1e6 for route in aim.routes]),
-        call_price=np.zeros(len(names)),
+        call_price=np.array([[o.probe_cost for o in row] for row in table]).mean(axis=0),
         input_tokens=np.array([[float(o.input_tokens or 0.0) for o in row] for row in table]),
         seen=Seen(lexical_batch(prompts), tokens, codes, _signs(table)),
     )

@@ -78,9 +78,9 @@ async def run_all(
     progress: Progress,
     *,
     feed_back: bool,
-    logprobs: int | None = None,
+    signs: bool = False,
 ) -> list[Ran]:
-    """Run every question on every route, a few at a time; logprobs: alternatives to ask for with each token."""
+    """Run every question on every route, a few at a time; signs: see Live.run."""
     gate = asyncio.Semaphore(CONCURRENCY)
     jobs = [(i, name) for i in range(len(asked)) for name in TIERS]
     done = 0
@@ -88,8 +88,8 @@ async def run_all(
     async def one(i: int, name: str) -> Ran:
         nonlocal done
         async with gate:
-            query = Query(messages=({"role": "user", "content": asked[i].prompt},), logprobs=logprobs)
-            _, answered = await collect(router.run(query, Wish(route=name)))
+            query = Query(messages=({"role": "user", "content": asked[i].prompt},))
+            _, answered = await collect(router.run(query, Wish(route=name), signs=signs))
         right = check(asked[i], answered.attempts[-1].answer or "")
         if feed_back:
             router.feedback(answered.decision, float(right), source="check")

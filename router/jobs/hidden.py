@@ -19,7 +19,6 @@ from ...domain import Json, Query
 from ..decide import learnt as speaks_for
 from ..live import Answered, collect
 from ..router import Router
-from ..signs import ALTERNATIVES
 from .demo import CONCURRENCY, POINT, TIERS, Progress, decided, learn, recorded_runs, run_all
 from .evaluation import figures
 from .questions import Question, annulled, check
@@ -50,7 +49,7 @@ async def play_hidden(router: Router, folder: Path, progress: Progress, *, seed:
     asked = annulled(N_TRAIN + N_TEST, seed)
     train, test = asked[:N_TRAIN], asked[N_TRAIN:]
     started = datetime.now(UTC)
-    await run_all(router, train, "hidden: logging", progress, feed_back=True, logprobs=ALTERNATIVES)
+    await run_all(router, train, "hidden: logging", progress, feed_back=True, signs=True)
     await asyncio.to_thread(router.store.flush, 30.0)
     learnt = await asyncio.to_thread(learn, router, folder, started)
     tested = await run_all(router, test, "hidden: testing", progress, feed_back=False)

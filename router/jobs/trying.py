@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
-from ...domain import Query
+from ...domain import Purpose, Query
 from ...errors import BackendError, ContextTooLong
 from ..live import Answered, collect
 from ..router import Router
@@ -112,7 +112,7 @@ class _Trier:
         asked = ({"role": "user", "content": trial.question.prompt},)
         query = Query(messages=asked, max_tokens=trial.contender.max_tokens)
         try:
-            _, answered = await collect(self._router.run(query, trial.contender.wish))
+            _, answered = await collect(self._router.run(query, trial.contender.wish, signs=True))
         except (BackendError, ContextTooLong) as error:
             self._failures[name] += 1
             self._errors[name] = str(error)
@@ -140,6 +140,10 @@ class _Trier:
                 "latency_ms": attempt.latency_ms,
                 "finish": attempt.finish.value,
                 "decision": answered.decision.id,
+                "probe_costs": {
+                    name: a.cost for a in answered.attempts if a.purpose is Purpose.PROBE for name in a.signs
+                },
+                **attempt.signs,
             }
         )
         self._count(trial.contender, attempt.latency_ms, usage.output, attempt.cost)

@@ -140,3 +140,17 @@ async def test_without_being_wanted_nothing_is_asked_of_a_committed_route() -> N
     world = World(sure("41", 0.6), says("42"), bought=ASK)
     _, answered = await world.run(wish=Wish(route="cheap"))
     assert len(answered.attempts) == len(world.cheap.calls) == 1
+
+
+async def test_the_query_can_be_put_again_within_the_limits() -> None:
+    """The second answer is drawn by chance, and whether it says the same is a sign; one cut off says nothing."""
+    limits = Bought(max_tokens=7, ask=("again",))
+    world = asking(World(sure("42", 0.95), says("no"), bought=limits), says("42"))
+    _, answered = await world.run()
+    assert answered.attempts[-1].signs["again"] == 1.0
+    first, second = world.cheap.calls
+    assert second.messages == first.messages
+    assert (second.max_tokens, second.deadline_ms) == (7, limits.deadline_ms)
+    cut = asking(World(sure("42", 0.95), says("no"), bought=limits), says("42", finish=Finish.LENGTH))
+    _, answered = await cut.run()
+    assert "again" not in answered.attempts[-1].signs

@@ -176,3 +176,26 @@ def test_what_an_answers_own_probabilities_say_comes_with_it(
     tried = make_attempt(route="small", signs=signs), make_attempt(route="full")
     found = logged(store, make_record(attempts=tried, evidence=tried[:1]), make_record("asked", attempts=()))
     assert [(each.route, each.signs) for each in found] == [("small", signs), ("full", {})]
+
+
+def test_what_probes_cost_stands_with_the_answer_that_they_were_about(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
+) -> None:
+    """Those of another route's answer are that one's."""
+    tried = (
+        make_attempt(route="small", purpose=Purpose.PROBE, cost=0.25),
+        make_attempt(route="small", purpose=Purpose.PROBE, cost=0.5),
+        make_attempt(route="small", usage=Usage(10, 0, 0, 2)),
+        make_attempt(route="full", usage=Usage(10, 0, 90, 3)),
+    )
+    found = logged(store, make_record(attempts=tried, evidence=tried[:3]))
+    assert [(each.route, each.probe_cost) for each in found] == [("small", 0.75), ("full", 0.0)]
+
+
+def test_an_answer_that_was_cut_off_has_no_text_to_compare(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
+) -> None:
+    """As while serving, where it is unread evidence."""
+    (found,) = logged(store, make_record(attempts=(make_attempt(finish=Finish.LENGTH, answer="The answer is"),)))
+    assert found.answer is None
+    assert found.output_tokens is not None

@@ -71,7 +71,7 @@ def error_prices(recording: Recording) -> tuple[float, ...]:
     """Prices of an error in currency: what 300 to 1,000,000 output tokens of the last route cost (half a call to ten
     thousand where calls are the cost). They depend on the prices alone, so they are the same in every fold."""
     last = recording.ladder.towards(recording.names[-1]).track
-    if recording.call_price.any():
+    if recording.constellation.cost == "calls":
         return tuple(np.geomspace(0.5, 1e4, POINTS).tolist())
     return tuple((recording.output_price[last] * np.geomspace(300, 1e6, POINTS)).tolist())
 

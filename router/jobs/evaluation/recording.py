@@ -48,8 +48,9 @@ class Recording:
     ids, prompts, questions (normal forms), groups (the table's), folds (what is held out together), strata (within
     which scores are ranked: the group where groups are held out, else the benchmark): (n,). correct,
     input_tokens, output_tokens: (n, R), sample 0. answers: codes, equal in a row where answers agree. input_price,
-    output_price, call_price: (R,) currency a token, and a call where calls are the cost. samples (S, n, F): correctness
-    of each sample on every route in `names`, NaN where there is none (a cut thought falls back on sample 0)."""
+    output_price, call_price: (R,) currency a token, and a call where calls are the cost or probes come with the answer.
+    samples (S, n, F): correctness of each sample on every route in `names`, NaN where there is none (a cut thought
+    falls back on sample 0)."""
 
     file: str
     constellation: Constellation

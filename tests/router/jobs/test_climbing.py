@@ -182,3 +182,15 @@ def test_the_report_tells_the_rung() -> None:
     assert found.report(None) == told
     assert found.report(3) == told | {"rung": 3, "accuracy": point.accuracy, "sure": point.sure, "cost": point.cost}
     assert found.model.comparison == climbing.COMPARISON
+
+
+def test_probes_are_charged_to_the_answers_that_are_evidence_and_to_no_other() -> None:
+    """Nothing is asked about an answer that streams; the log's last route was asked about all the same."""
+    plain = climb(logged(240), AIM)
+    assert plain is not None
+    asked = climb([replace(o, probe_cost=2e-4) for o in logged(240)], AIM)
+    assert asked is not None
+    assert asked.recording.call_price.tolist() == [pytest.approx(2e-4), 0.0]
+    assert asked.recording.cost_to(0, 1) == pytest.approx(plain.recording.cost_to(0, 1) + 2e-4)
+    assert asked.recording.cost_to(1, 1) == pytest.approx(plain.recording.cost_to(1, 1))
+    assert asked.model.prices == plain.model.prices
