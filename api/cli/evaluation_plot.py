@@ -15,7 +15,8 @@ _STYLES = {"pointsman": "tab:green", "text_only": "tab:orange", "knn": "tab:brow
 
 
 def save_plane(figures: Json, path: Path) -> None:
-    """Fixed routes and budgets, mixing, every policy's curve with its chosen point, the oracle.
+    """Fixed routes and budgets, mixing as the figures have it (the plain agreement rule and no answer among what is
+    mixed), every policy's curve with its chosen point, the oracle.
 
     Where calls are the cost, the axis is the share of dear calls. Raises MissingExtra without matplotlib, DataError
     where the file cannot be written."""
@@ -27,23 +28,24 @@ def save_plane(figures: Json, path: Path) -> None:
     money = figures["routes"][last]["cost"] is not None
     figure: Any = Figure(figsize=(8.0, 5.0), layout="constrained")
     axes = figure.add_subplot()
-    marks = [_mark(name, r, money, name == last) for name, r in figures["routes"].items()]
-    line = mixing_line(marks)
-    axes.plot(
-        [x for x, _ in line], [100 * y for _, y in line], "--", color="0.6", label="mixing fixed routes", zorder=1
-    )
+    marks = [_mark(name, {**r, "dear_share": name == last}, money) for name, r in figures["routes"].items()]
+    _draw_mixing(axes, figures, money)
     for mark in marks:
         axes.scatter([mark.x], [100 * mark.y], marker="o", color="tab:blue", s=45, zorder=3)
-        axes.annotate(mark.label, (mark.x, 100 * mark.y), xytext=(4, -11), textcoords="offset points", fontsize=8)
+        axes.annotate(mark.label, (mark.x, 100 * mark.y), xytext=(7, -3), textcoords="offset points", fontsize=8)
     for name, policy in figures["policies"].items():
         if policy is not None:
             _draw(axes, name, policy, money)
     oracle = figures["oracle"]
     if money:
         axes.scatter([oracle["cost"]], [100 * oracle["accuracy"]], marker="*", color="tab:pink", s=110, label="oracle")
-    title = "cost a query" if money else f"share of queries for which {last} was bought"
+    shown = [m.y for m in marks] + [
+        p["accuracy"] for each in figures["policies"].values() if each for p in each["curve"]
+    ]
+    axes.set_ylim(bottom=100 * min(shown) - 3)  # no answer at no cost, where mixing begins, lies far below
+    title = f"cost a query ({figures['price']})" if money else f"share of queries for which {last} was bought"
     axes.set(
-        xlabel=f"{title} ({figures['price']})",
+        xlabel=title,
         ylabel="accuracy, %",
         title=f"{figures['verdict']['verdict']}: {figures['n_queries']:,} questions",
     )
@@ -56,8 +58,22 @@ def save_plane(figures: Json, path: Path) -> None:
         raise DataError(f"the picture cannot be written: {error}", file=str(path)) from None
 
 
-def _mark(name: str, route: Json, money: bool, last: bool) -> Mark:
-    return Mark(name, "o", float(route["cost"]) if money else float(last), float(route["accuracy"]), "blue")
+def no_learning(figures: Json, money: bool) -> tuple[Mark, ...]:
+    """What mixing mixes: the fixed routes, the plain agreement rules, no answer."""
+    return tuple(_mark(point["name"], point, money) for point in figures["plain"])
+
+
+def _draw_mixing(axes: Any, figures: Json, money: bool) -> None:
+    plain = no_learning(figures, money)
+    line = mixing_line(plain)
+    x, y = [x for x, _ in line], [100 * y for _, y in line]
+    axes.plot(x, y, "--", color="0.6", label="mixing, no learning", zorder=1)
+    rules = [mark for mark in plain if mark.label not in figures["routes"] and mark.y > 0]
+    axes.scatter([m.x for m in rules], [100 * m.y for m in rules], marker="s", color="0.6", s=30, zorder=3)
+
+
+def _mark(name: str, point: Json, money: bool) -> Mark:
+    return Mark(name, "o", float(point["cost" if money else "dear_share"]), float(point["accuracy"]), "blue")
 
 
 def _draw(axes: Any, name: str, policy: Json, money: bool) -> None:

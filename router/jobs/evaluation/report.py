@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -38,7 +39,8 @@ def report(
     fixed = [fixed_route(recording.ladder, name) for name in recording.names]
     results = {f.name: fixed_results(recording, f) for f in fixed}
     best = max(results, key=lambda name: (results[name][0].mean(), -results[name][1].mean()))
-    plain = plain_points(recording, best)
+    mixed = plain_points(recording, best)
+    plain = stacked(mixed)
     money = recording.constellation.cost == "tokens"
     routes = {f.name: _route(recording, f, money) for f in fixed}
     made: Json = {
@@ -54,6 +56,7 @@ def report(
         "notes": list(recording.notes),
         "routes": routes,
         "best_fixed": {"name": best, **routes[best]},
+        "plain": [_plain(point, money) for point in mixed],
         "oracle": oracle(recording, money),
         "repeatable_oracle": repeatable_oracle(recording, best, money),
         "policies": {
@@ -70,22 +73,52 @@ def report(
     return made
 
 
-def plain_points(recording: Recording, best: str) -> Plain:
+@dataclass(frozen=True, slots=True, eq=False)
+class PlainPoint:
+    """One thing that needs no learning: right and cost, (n,) each, and the share of questions that the last route is
+    bought for."""
+
+    name: str
+    correct: Doubles
+    cost: Doubles
+    dear_share: float
+
+
+def plain_points(recording: Recording, best: str) -> list[PlainPoint]:
     """What needs no learning: the best fixed route, the others, the agreement rule (falling back to the last route and
     to the best one, each paid whole), no answer."""
+    results = {name: fixed_results(recording, fixed_route(recording.ladder, name)) for name in recording.names}
+    last = recording.names[-1]
     names = [best, *(name for name in recording.names if name != best)]
-    points = [fixed_results(recording, fixed_route(recording.ladder, name)) for name in names]
+    points = [PlainPoint(name, *results[name], float(name == last)) for name in names]
     if can_agree(recording):
         same = agreeing(recording)
         probes = recording.constellation.probes
-        paid = np.sum([fixed_results(recording, fixed_route(recording.ladder, name))[1] for name in probes], axis=0)
-        first = fixed_results(recording, fixed_route(recording.ladder, probes[0]))[0]
-        for name in dict.fromkeys((recording.names[-1], best)):
-            right, cost = fixed_results(recording, fixed_route(recording.ladder, name))
+        paid = np.sum([results[name][1] for name in probes], axis=0)
+        for name in dict.fromkeys((last, best)):
+            right, cost = results[name]
             behind = np.where(same, 0.0, 0.0 if name in probes else cost)
-            points.append((np.where(same, first, right), paid + behind))
-    points.append((np.zeros(len(recording)), np.zeros(len(recording))))
-    return Plain(np.stack([right for right, _ in points]), np.stack([cost for _, cost in points]))
+            dear = 1.0 if last in probes else float(np.mean(~same)) * (name == last)
+            both = np.where(same, results[probes[0]][0], right), paid + behind
+            points.append(PlainPoint(f"probes agree, else {name}", *both, dear))
+    none = np.zeros(len(recording))
+    return [*points, PlainPoint("no answer", none, none, 0.0)]
+
+
+def stacked(points: Sequence[PlainPoint]) -> Plain:
+    """The same as arrays."""
+    return Plain(np.stack([point.correct for point in points]), np.stack([point.cost for point in points]))
+
+
+def _plain(point: PlainPoint, money: bool) -> Json:
+    """A point of what is mixed, as it is written."""
+    cost = float(point.cost.mean()) if money else None
+    return {
+        "name": point.name,
+        "accuracy": float(point.correct.mean()),
+        "cost": cost,
+        "dear_share": point.dear_share,
+    }
 
 
 def _route(recording: Recording, fixed: Fixed, money: bool) -> Json:

@@ -6,12 +6,14 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from recorded import constellation, run, world
 from rich.console import Console
 
-from pointsman.api.cli.evaluation_plot import save_plane
+from pointsman.api.cli.evaluation_plot import no_learning, save_plane
 from pointsman.api.cli.evaluation_report import LINES_SHOWN, show
+from pointsman.api.cli.plots import mixing_line
 from pointsman.domain import Json
 from pointsman.errors import DataError
 from pointsman.router.jobs.evaluation.evaluate import plain
@@ -102,10 +104,28 @@ def test_the_plane_is_drawn_with_and_without_costs(figures: Json, tmp_path: Path
         points: list[Any] = [figures["oracle"], *figures["routes"].values()]
         for policy in filter(None, figures["policies"].values()):
             points += [policy["chosen"], *policy["curve"]]
-        for point in points:
+        for point in [*points, *figures["plain"]]:
             point["cost"] = None
     save_plane(figures, tmp_path / "deep" / "plane.png")
     assert (tmp_path / "deep" / "plane.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_line_of_mixing_holds_the_plain_rule_and_saves_what_the_figures_say(figures: Json) -> None:
+    """At the accuracy of the policies, the line is as cheap as the mixing that their skill is measured against."""
+    marks, best = no_learning(figures, True), figures["best_fixed"]
+    assert [mark.label for mark in marks][-2:] == ["probes agree, else full", "no answer"]
+    line = mixing_line(marks)
+    rule = marks[-2]
+    assert (rule.x, rule.y) in line
+    assert (rule.x, rule.y) not in mixing_line([mark for mark in marks if mark.label in figures["routes"]])
+    for name in ("agreement", "text_only"):
+        chosen = figures["policies"][name]["chosen"]
+        need = min(chosen["accuracy"], best["accuracy"])
+        cost = np.interp(need, [y for _, y in line], [x for x, _ in line])
+        assert chosen["saved"] - chosen["skill"] == pytest.approx(1 - cost / best["cost"], abs=1e-4)
+    shares = {mark.label: mark.x for mark in no_learning(figures, False)}
+    assert (shares["full"], shares["small"], shares["no answer"]) == (1.0, 0.0, 0.0)
+    assert 0.2 < shares["probes agree, else full"] < 0.6
 
 
 def test_a_picture_that_cannot_be_written_names_its_file(figures: Json, tmp_path: Path) -> None:

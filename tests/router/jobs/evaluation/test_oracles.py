@@ -52,8 +52,10 @@ def test_no_choice_at_that_cost_is_right_more_often_by_more_than_one_question(da
     rows, chosen = np.arange(n), within_cost(right, cost, limit)
     assert cost[rows, chosen].mean() <= limit + 1e-9
     able = [at for at in product(range(routes), repeat=n) if cost[rows, list(at)].mean() <= limit + 1e-9]
-    assert right[rows, chosen].sum() > max(right[rows, list(at)].sum() for at in able) - 1 - 1e-9
+    assert right[rows, chosen].sum() >= max(right[rows, list(at)].sum() for at in able) - 1
     assert right[rows, chosen].sum() >= right[rows, cost.argmin(axis=1)].sum()
+    if cost[rows, cost.argmax(axis=1)].mean() <= limit:
+        assert right[rows, chosen].sum() == right.max(axis=1).sum(), "where money is no matter, all that can be right"
 
 
 def two_samples(small: float, thought: float, **more: Any) -> list[Row]:

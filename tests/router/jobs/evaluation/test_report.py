@@ -11,13 +11,13 @@ from recorded import BUDGETS, SECOND, SMALL, Bill, constellation, decisions, mea
 from pointsman.domain import Json
 from pointsman.router.jobs.evaluation.evaluate import Evaluation
 from pointsman.router.jobs.evaluation.recording import read_recording
-from pointsman.router.jobs.evaluation.report import plain_points
+from pointsman.router.jobs.evaluation.report import plain_points, stacked
 
 ROWS = world(400)
 ROUTES = constellation(BUDGETS)
 POINT = {"accuracy", "cost", "output_tokens", "dear_share"}
 ROUTE = {"accuracy", "input_tokens", "output_tokens", "cost"}
-OURS = {"notes", "streamed"}
+OURS = {"notes", "streamed", "plain"}
 """What a report holds beside the specification's keys."""
 
 
@@ -149,7 +149,8 @@ def test_what_needs_no_learning_is_every_route_the_agreement_rules_and_silence(
     probe itself (the scorer's definition, which charges a budget's fallback again)."""
     kinds = constellation(routes)
     bill, ids = Bill(ROWS, kinds), sorted({r["query_id"] for r in ROWS})
-    found = plain_points(read_recording(table(ROWS), kinds), best)
+    points = plain_points(read_recording(table(ROWS), kinds), best)
+    found = stacked(points)
     answers: dict[str, list[str]] = {}
     for r in ROWS:
         if r["model"] != "m-full":
@@ -168,3 +169,11 @@ def test_what_needs_no_learning_is_every_route_the_agreement_rules_and_silence(
     assert found.correct == pytest.approx(np.array([[end[0] for end in point] for point in want]))
     assert found.cost == pytest.approx(np.array([[end[3] for end in point] for point in want]))
     assert found.accuracy == found.correct[0].mean()
+    rules = [f"probes agree, else {name}" for name in behind]
+    assert [point.name for point in points] == [*names, *rules, "no answer"]
+    last = routes[-1].name
+    for point in points:
+        bought = {last: 1.0, f"probes agree, else {last}": float(np.mean([len({*a}) > 1 for a in answers.values()]))}
+        assert point.dear_share == pytest.approx(
+            1.0 if last == "second" and point.name in rules else bought.get(point.name, 0.0)
+        )
