@@ -33,8 +33,8 @@ from pointsman.router.jobs.verifiable import Verifiable
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 BEGIN, END = "<!-- probes: begin -->", "<!-- probes: end -->"
-WORKING = 160
-"""Most tokens of an answer that is worked out in the open."""
+ROOM = {"at_once": 32, "worked_out": 160}
+"""Most tokens of SmolLM2's answers."""
 ASK = ["p_right", "stated_confidence", "again"]
 PRICE = {"input": 0.1, "output": 1.0}
 DIGITS: dict[str, Any] = {
@@ -84,8 +84,8 @@ async def case(name: str, count: int, folder: Path) -> Told | None:
     with Journal(folder / "runs.jsonl", resume=False) as journal:
         await router.open_engines(await asyncio.to_thread(router.endpoints))
         try:
-            entered = contenders(router, samples=1, max_tokens=None)
-            room = [replace(c, max_tokens=WORKING) if c.name == "worked_out" else c for c in entered]
+            entered = contenders(router, (cheap, dear), samples=1)
+            room = [replace(c, max_tokens=ROOM.get(c.name, c.max_tokens)) for c in entered]
             ran = await run(router, questions(count), room, journal)
         finally:
             await router.aclose()

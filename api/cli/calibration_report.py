@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ...router.jobs.budgets import Best
     from ...router.jobs.calibrate import Calibrated, Ran
+    from ...router.jobs.probe_worth import Told
 
 
 def show(ran: Ran, made: Calibrated, seconds: float, words: str) -> Iterator[RenderableType]:
@@ -28,6 +29,8 @@ def show(ran: Ran, made: Calibrated, seconds: float, words: str) -> Iterator[Ren
         yield _front(made)
         if made.best:
             yield _best(made.best)
+        for told in made.told:
+            yield _evidence(told)
         verdict = made.figures["verdict"]
         yield f"\n[bold]{verdict['verdict'].capitalize()}.[/bold] {_plain(verdict['sentence'])}"
     if made.released is not None:
@@ -73,6 +76,23 @@ def _best(best: tuple[Best, ...]) -> Any:
     columns = ("model", "budget", "route", "accuracy", "output tokens", "cost of a million", "most accurate")
     title = "The best fixed budget of each model: the cheapest within half a standard error of the best"
     return table(title, columns, rows, words=(0, 1, 2, 6))
+
+
+def _evidence(told: Told) -> Any:
+    rows = [
+        (
+            w.evidence,
+            f"{w.auroc:.2f} ({w.ci95[0]:.2f} to {w.ci95[1]:.2f})",
+            "no gap" if w.apgr is None else f"{w.apgr:.2f}",
+            share(w.cost),
+        )
+        for w in told.worth
+    ]
+    title = (
+        f"What tells whether {told.route} is right ({share(told.accuracy)}; {told.dear} {share(told.dear_accuracy)})"
+    )
+    columns = ("evidence", "AUROC (95 %)", "APGR", f"cost, of {told.dear}'s")
+    return table(title, columns, rows, words=(0,))
 
 
 def budget_words(budget: int | None) -> str:

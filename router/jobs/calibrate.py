@@ -21,6 +21,7 @@ from .evaluation.evaluate import Settings, evaluate, plain
 from .evaluation.recording import read_recording
 from .evaluation.replay import Aim
 from .journal import Journal, trials
+from .probe_worth import Told, worths
 from .release import Released, release
 from .sources import Source, from_store
 from .trying import Progress, run_trials
@@ -44,7 +45,8 @@ class Ran:
 @dataclass(frozen=True, slots=True)
 class Calibrated:
     """What came of it. figures: the evaluation's (report.py), best and behind: see budgets.py; all None or empty where
-    it could not be done, and `notes` says why. table, routes: the files written."""
+    it could not be done, and `notes` says why. table, routes: the files written. told: what evidence tells of the
+    answers of routes that do not think (probe_worth.py)."""
 
     table: Path
     routes: Path | None
@@ -53,6 +55,7 @@ class Calibrated:
     best: tuple[Best, ...]
     behind: Mapping[str, str | None]
     notes: tuple[str, ...]
+    told: tuple[Told, ...] = ()
 
 
 async def run(
@@ -113,7 +116,10 @@ def conclude(router: Router, ran: Ran, out: Path, folds: Folds = lambda what, do
         return Calibrated(out, routes, released, None, (), {}, tuple(notes))
     told = figures["routes"]
     best = best_budgets(told, made, ran.entered, figures["n_queries"])
-    return Calibrated(out, routes, released, figures, best, dominated(told), tuple(notes))
+    cheap = tuple(c.name for c in ran.entered if not c.thinks)
+    dear = max((c.name for c in ran.entered), key=lambda name: (told[name]["accuracy"], told[name]["cost"]))
+    evidence = worths(ran.rows, cheap, dear)
+    return Calibrated(out, routes, released, figures, best, dominated(told), tuple(notes), evidence)
 
 
 def _source(router: Router, questions: Sequence[Verifiable]) -> Source:

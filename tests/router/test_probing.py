@@ -113,7 +113,6 @@ async def test_a_caller_who_leaves_meanwhile_stops_what_is_asked() -> None:
     (record,) = world.records
     assert [(a.purpose, a.finish) for a in record.attempts] == [
         (Purpose.PROBE, Finish.CANCELLED),
-        (Purpose.PROBE, Finish.CANCELLED),
         (Purpose.ANSWER, Finish.STOP),
     ]
     assert record.attempts[0].cost > 0

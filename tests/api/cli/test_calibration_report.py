@@ -11,6 +11,7 @@ from rich.console import Console
 from pointsman.api.cli.calibration_report import budget_words, show
 from pointsman.router.jobs.budgets import Best
 from pointsman.router.jobs.calibrate import Calibrated, Ran
+from pointsman.router.jobs.probe_worth import Told, Worth
 
 FIGURES = {
     "n_queries": 300,
@@ -50,6 +51,26 @@ def test_verdict_front_best_budget_and_what_to_type_next() -> None:
     ):
         assert said in text
     assert "More: pointsman evaluate --constellation t.yaml --home h --price list" in text
+
+
+def test_what_evidence_tells_is_a_table_for_each_cheap_route() -> None:
+    told = Told(
+        "small",
+        "full",
+        300,
+        0.5,
+        0.9,
+        0.02,
+        (Worth("text", 300, 0.52, (0.45, 0.6), 0.51, 0.0), Worth("p_right", 290, 0.71, (0.64, 0.78), None, 0.03)),
+    )
+    made = Calibrated(Path("t.jsonl"), None, None, FIGURES, (), dict.fromkeys(FIGURES["routes"]), (), (told,))
+    text = shown(Ran((), (), (), 0, {}), made)
+    assert "What tells whether small is right (50.0%; full 90.0%)" in text
+    assert "0.52 (0.45 to 0.60)" in text
+    (line,) = [line for line in text.splitlines() if "p_right" in line]
+    assert "0.71 (0.64 to 0.78)" in line
+    assert "no gap" in line
+    assert "3.0%" in line
 
 
 def test_what_failed_and_what_was_too_little_is_said() -> None:
