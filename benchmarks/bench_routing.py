@@ -3,10 +3,10 @@
     POINTSMAN_OUTCOMES=FOLDER python benchmarks/bench_routing.py [NAME ...] [--resamples 200] [--write]
 
 Reads FOLDER/constellations.yaml. Each constellation is evaluated at quality 0.99 by `work`, and by list prices too
-where it has them and people host its models. Where FOLDER/../checks/score.py lies (and pandas is installed), every
-decision file is scored by it as well and its figures are those in the table. --write puts the table into
-docs/results.md. Figures, by constellation and price: skill_mean, delta_points, chosen_skill, saved_against_last,
-promised_loss_error, apgr.
+where it has them and people host its models. Where score.py lies in the folder that POINTSMAN_CHECKS names (absent:
+FOLDER/../checks; it needs pandas), every decision file is scored by it as well and its figures are those in the table.
+--write puts the table into docs/results.md. Figures, by constellation and price: skill_mean, delta_points,
+chosen_skill, saved_against_last, promised_loss_error, apgr.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def scored(
     folder: Path, constellation: dict[str, Any], name: str, price: str, decisions: Path, resamples: int
 ) -> dict[str, Any]:
     """The scorer's figures, where it is there."""
-    script = folder.parent / "checks" / "score.py"
+    script = Path(os.environ.get("POINTSMAN_CHECKS", folder.parent / "checks")) / "score.py"
     if not script.is_file() or importlib.util.find_spec("pandas") is None:
         return {}
     files = [str(folder / constellation["file"]), str(folder / "constellations.yaml"), name, str(decisions)]

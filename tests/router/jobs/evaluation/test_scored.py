@@ -1,4 +1,6 @@
-"""The published scorer and its scripts agree: read beside the recorded tables, where POINTSMAN_OUTCOMES names them."""
+"""The published scorer and its scripts agree, on made and on recorded tables.
+
+POINTSMAN_OUTCOMES names the folder of recorded tables, POINTSMAN_CHECKS that of the scripts (absent: ../checks)."""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.decisions import write_decisions
 from pointsman.router.jobs.evaluation.evaluate import Evaluation, Settings, evaluate
 from pointsman.router.jobs.evaluation.recording import read_recording
-from pointsman.store import Constellation, DerivedRoute, read_constellation, write_table
+from pointsman.store import Constellation, DerivedRoute, read_constellation, read_table, write_table
 
 OUTCOMES = Path(os.environ.get("POINTSMAN_OUTCOMES", ""))
-CHECKS = OUTCOMES.parent / "checks"
+CHECKS = Path(os.environ.get("POINTSMAN_CHECKS", OUTCOMES.parent / "checks"))
 ABLE = "POINTSMAN_OUTCOMES" in os.environ and (CHECKS / "score.py").is_file() and importlib.util.find_spec("pandas")
 pytestmark = pytest.mark.skipif(
-    not ABLE, reason="POINTSMAN_OUTCOMES names no folder with ../checks, or pandas is not there"
+    not ABLE, reason="POINTSMAN_OUTCOMES and POINTSMAN_CHECKS name no tables and scripts, or pandas is not there"
 )
 
 BOOT = 100
@@ -136,5 +138,55 @@ def test_a_recorded_table_is_scored_alike(name: str, tmp_path: Path) -> None:
     found = evaluate(read_recording(routes.file, routes), None, settings, load_embedder("static"))
     write_decisions(tmp_path / "d.parquet", found.recording, found.entries)
     done = script("score", routes.file, file, name, tmp_path / "d.parquet", "--boot", BOOT)
+    assert done.returncode == 0, done.stderr
+    agree(found, json.loads(done.stdout), "pointsman")
+
+
+HALVES = {
+    "one": ("medagents/medbullets", "medagents/medmcqa"),
+    "other": ("medagents/afrimedqa", "medagents/mmlu"),
+}
+MEDAGENTS = OUTCOMES / "constellations.yaml", "medagents"
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded medical questions, two benchmarks each."""
+    made = tmp_path_factory.mktemp("halves")
+    whole = read_table(OUTCOMES / "medagents.parquet").columns
+    for name, benchmarks in HALVES.items():
+        kept = [i for i, b in enumerate(whole["benchmark"]) if b in benchmarks]
+        write_table(made / f"{name}.parquet", ({key: values[i] for key, values in whole.items()} for i in kept))
+    return made
+
+
+def played(folder: Path, train: str, test: str, resamples: int = 0) -> tuple[Path, Evaluation]:
+    """What is decided on one table, learnt from another, and the file of the decisions."""
+    routes = read_constellation(f"{MEDAGENTS[0]}:{MEDAGENTS[1]}")
+    learn, held = (read_recording(folder / f"{name}.parquet", routes) for name in (train, test))
+    embedder: Any = None
+    found = evaluate(held, learn, Settings(Rules(QUALITY, knn=False), resamples=resamples), embedder)
+    write_decisions(folder / f"{test}-d.parquet", found.recording, found.entries)
+    return folder / f"{test}-d.parquet", found
+
+
+@pytest.mark.parametrize(("train", "test"), [("one", "other"), ("other", "one")])
+def test_recorded_labels_and_what_was_not_bought_move_no_decision(halves: Path, train: str, test: str) -> None:
+    """Learnt from one half of the benchmarks: on the other half labels permuted move nothing at any point, and answers
+    and tokens of all that was not bought nothing at the chosen one."""
+    before, _ = played(halves, train, test)
+    for more, how in (((), ()), (("--unbought", before, *MEDAGENTS), ("--chosen",))):
+        spoilt = f"{test}-spoilt"
+        done = script("scramble", halves / f"{test}.parquet", halves / f"{spoilt}.parquet", *more)
+        assert done.returncode == 0, done.stderr
+        same = script("same_decisions", before, played(halves, train, spoilt)[0], *how)
+        assert same.returncode == 0, same.stdout + same.stderr
+
+
+@pytest.mark.parametrize(("train", "test"), [("one", "other"), ("other", "one")])
+def test_recorded_benchmarks_never_seen_are_scored_alike(halves: Path, train: str, test: str) -> None:
+    decided, found = played(halves, train, test, resamples=BOOT)
+    given = ("--train", halves / f"{train}.parquet", "--boot", BOOT)
+    done = script("score", halves / f"{test}.parquet", *MEDAGENTS, decided, *given)
     assert done.returncode == 0, done.stderr
     agree(found, json.loads(done.stdout), "pointsman")
