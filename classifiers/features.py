@@ -160,16 +160,16 @@ def text_of(query: Query) -> str:
     earlier turns before it. Parts that are no text (images, audio) are left out. May be empty."""
     user = [place for place, message in enumerate(query.messages) if message.get("role") == "user"]
     if not user:
-        return "\n".join(filter(None, map(_message_text, query.messages)))
-    last = _message_text(query.messages[user[-1]])
+        return "\n".join(filter(None, map(message_text, query.messages)))
+    last = message_text(query.messages[user[-1]])
     if len(last) >= SHORT_CHARACTERS or _BARE_CHAIN.fullmatch("".join(last.split())):
         return last
     turns = [m for m in query.messages[: user[-1]] if m.get("role") in ("user", "assistant")]
-    earlier = "\n".join(filter(None, map(_message_text, turns[-4:])))
+    earlier = "\n".join(filter(None, map(message_text, turns[-4:])))
     return f"{earlier[-EARLIER_CHARACTERS:]}\n{last}" if earlier else last
 
 
-def _message_text(message: Json) -> str:
+def message_text(message: Json) -> str:
     """The text of one message in OpenAI's form: a string, or the text parts of a list."""
     content = message.get("content")
     if isinstance(content, str):

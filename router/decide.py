@@ -18,6 +18,7 @@ from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
 from ..errors import BadRequest, ContextTooLong
 from . import policy
 from .climb import Climb
+from .conversation import complains
 from .objectives import Climbing, Plan, Point, on_text, plan
 from .pricing import changed_by, expected_cost
 from .token_counts import TokenCounts, has_images
@@ -150,6 +151,7 @@ class Decider:
             wished=wished,
             fixed=fixed,
             escalate=self.standing.escalate and wished is None,
+            complaint=complains(query),
             **({"unplanned": REPRICED} if found and found.warning else {}),
         )
         return Considered(

@@ -33,7 +33,7 @@ class Terms:
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
     answer may be followed by a dearer route's. unplanned: why there is no plan. climb: the ladder to go up, None:
-    decide on the text."""
+    decide on the text. complaint: the caller says that the last answer was wrong."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -43,6 +43,7 @@ class Terms:
     escalate: bool = False
     unplanned: str = "nothing is learnt for these routes yet"
     climb: Climb | None = None
+    complaint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def next(  # noqa: A001 - the name that the design gives it
         return Commit(terms.wished, "asked for")
     if not left:
         raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
-    if terms.climb is not None and terms.fixed is None:
+    if terms.climb is not None and terms.fixed is None and not terms.complaint:
         rung = next_rung(terms.climb, evidence, {route.name for route in left})
         if rung is not None:
             return _climb(rung, terms.climb, evidence, failed)
@@ -118,6 +119,10 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
     if terms.fixed is not None and terms.fixed in names:
         return Commit(terms.fixed, f"observe: {terms.fixed} answers everything")
     known = [route for route in routes if route.name in estimates and isfinite(estimates[route.name].cost)]
+    if terms.complaint and known and terms.plan is not None:
+        return Commit(
+            _likeliest(known, estimates), "the caller says that the last answer was wrong: the likeliest answers"
+        )
     if terms.plan is None:
         return _safe(routes, terms, terms.unplanned)
     if not known:
@@ -140,8 +145,13 @@ def _safe(routes: Sequence[Route], terms: Terms, why: str) -> Commit:
 
 def _instead(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Fixed) -> Commit:
     """Who answers in place of the one route for everything: the likeliest of the others, the cheaper of two alike."""
-    best = max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost))
-    return Commit(best.name, f"{plan.route} cannot serve this query now: the likeliest of the others answers")
+    why = f"{plan.route} cannot serve this query now: the likeliest of the others answers"
+    return Commit(_likeliest(routes, estimates), why)
+
+
+def _likeliest(routes: Sequence[Route], estimates: Mapping[str, Estimate]) -> str:
+    """The route that is likeliest to be right, the cheaper of two alike."""
+    return max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost)).name
 
 
 def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Priced) -> Commit:

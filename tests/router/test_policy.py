@@ -271,3 +271,24 @@ def test_climbing_ends_and_commits_only_to_what_is_there_or_can_serve(
     else:
         assert evidence[step.bought].route == step.route
         assert evidence[step.bought].finish is Finish.STOP
+
+
+def test_after_a_complaint_the_likeliest_route_answers(routes: tuple[Route, ...]) -> None:
+    """Whatever it costs, and whatever evidence would say: the cheap answer was given already."""
+    known = {"small": estimate("small", 0.8, 1.0), "full": estimate("full", 0.9, 1000.0)}
+    assert policy.next(QUERY, (), known, terms(routes)).route == "small"
+    complained = terms(routes, complaint=True)
+    step = policy.next(QUERY, (), known, complained)
+    assert step == Commit("full", "the caller says that the last answer was wrong: the likeliest answers")
+    assert policy.next(QUERY, (), known, replace(complained, wished="small")).route == "small"
+    assert policy.next(QUERY, (), {}, replace(complained, plan=None)).route == "full"
+
+
+def test_after_a_complaint_no_evidence_is_bought() -> None:
+    """The answer that would be bought is the one that was complained of."""
+    known = {"cheap": estimate("cheap", 0.8, 1.0), "dear": estimate("dear", 0.9, 100.0)}
+    climbing_terms = Terms(routes=ROUTES, plan=Climbing(1), safe_route="dear", climb=climbing())
+    assert isinstance(policy.next(QUERY, (), known, climbing_terms), Buy)
+    step = policy.next(QUERY, (), known, replace(climbing_terms, complaint=True))
+    assert isinstance(step, Commit)
+    assert step.route == "dear"
