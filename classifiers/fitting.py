@@ -4,24 +4,27 @@ For each route, two linear models on the same rows: logistic regression (right o
 log link (output tokens; consistent for the mean whatever the distribution, Gourieroux et al. 1984). How strongly they
 shrink, and how much the embedding may say beside the lexical features (often nothing: off its home benchmark an
 embedding misleads), is chosen on whole groups held out inside the training set. The held-out scores then set the
-calibration and how far an unseen group's level lies off. scikit-learn is imported when a fit starts.
+calibration and how far an unseen group's level lies off. Of being right the other routes tell more, the more the
+fewer labels a route has (relatives.py). scikit-learn is imported when a fit starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .calibration import Calibration, fit_calibration, sigmoid
+from .calibration import fit_calibration, sigmoid
 from .estimators import Estimator, Floats, Prediction, design, moderated
 from .features import characters
 from .linear import logistic_factor, logistic_path, poisson_factor, poisson_path
+from .parts import MAX_LEVEL_VARIANCE, Part, constant_correct, constant_tokens
+from .relatives import heard, with_relatives
 from .training import Doubles, Integers, TrainingSet, beside, folds
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -29,14 +32,13 @@ Mask: TypeAlias = NDArray[np.bool_]
 GROUP_LABELS, GROUPS = 10, 3
 """A group's level is estimated from this many labels on; its spread from this many groups on."""
 
-MAX_LEVEL_VARIANCE = 4.0
-
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """How to fit. strengths: candidates for the prior variance of a logistic weight; token_penalties: for the penalty
     of the Poisson weights; embedding_scales: how large the embedding's part may be beside the features (0: without).
-    A route with fewer labels than `min_labels`, or fewer than `min_minority` of the rarer class, gets a constant."""
+    A route with fewer labels than `min_labels`, or fewer than `min_minority` of the rarer class, has no
+    model of its own: what its relatives tell stands for it, else a constant."""
 
     seed: int = 0
     inner_folds: int = 5
@@ -57,18 +59,6 @@ class HeldOut:
     folds: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One linear model of one route: weights (p,), covariance factor (p, p), and what comes with it."""
-
-    weights: Doubles
-    factor: Doubles
-    level_variance: float
-    least: float
-    most: float = np.nan
-    calibration: Calibration | None = None
-
-
 def fit(training: TrainingSet, settings: FitSettings | None = None) -> Estimator:
     """The estimator for this training set. The order of rows changes nothing; the seed only places the folds.
 
@@ -81,13 +71,27 @@ def fit(training: TrainingSet, settings: FitSettings | None = None) -> Estimator
     # One thread: the same sums on any machine, the other cores left alone, and no OpenMP barriers: where the cores were
     # busy, waiting at them took 50 s of a fit of 300 rows.
     with threadpool_limits(limits=1):
-        frame = _frame(rows, how)
-        x = design(rows.features, rows.embeddings, *frame).astype(np.float64)
-        wide = 1 + rows.features.shape[1]
-        inner = _Inner(x, wide, _sides(rows, how), np.array(rows.groups), how)
-        right = [_fit_correct(inner, rows.correct[:, r], rows.weights[:, r]) for r in range(len(rows.routes))]
+        frame, inner = _prepared(rows, how)
+        right = with_relatives(rows.routes, _each_alone(inner, rows), inner.x, rows.correct, rows.weights)
         tokens = [_fit_tokens(inner, rows.output_tokens[:, r]) for r in range(len(rows.routes))]
     return _assemble(rows, frame, right, tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Each route's own model of being right, before the others are heard, in the training set's order of routes; the
+    rows that they were fitted on (n, p), in order of query_id; and what makes such a row of features and embedding."""
+
+    parts: tuple[Part, ...]
+    x: Doubles
+    frame: tuple[Floats, Floats, Floats, Floats]
+
+
+def fit_alone(training: TrainingSet, settings: FitSettings | None = None) -> Alone:
+    """The first half of a fit: what `with_relatives` starts from. Raises DataError as `fit`."""
+    how, rows = settings or FitSettings(), training.ordered()
+    frame, inner = _prepared(rows, how)
+    return Alone(tuple(_each_alone(inner, rows)), inner.x, frame)
 
 
 def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings | None = None) -> HeldOut:
@@ -138,6 +142,13 @@ def _sides(rows: TrainingSet, how: FitSettings) -> list[tuple[Mask, Mask]]:
     """(fit on, hold out) for each inner fold."""
     held = folds(rows, how.inner_folds, how.seed)
     return [(beside(held, k, rows.questions), held == k) for k in range(int(held.max()) + 1)]
+
+
+def _prepared(rows: TrainingSet, how: FitSettings) -> tuple[tuple[Floats, Floats, Floats, Floats], _Inner]:
+    """How a row is made, and the rows with their inner folds."""
+    frame = _frame(rows, how)
+    x = design(rows.features, rows.embeddings, *frame).astype(np.float64)
+    return frame, _Inner(x, 1 + rows.features.shape[1], _sides(rows, how), np.array(rows.groups), how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +221,18 @@ def _search(
     return best
 
 
-def _fit_correct(inner: _Inner, correct: Doubles, weights: Doubles) -> _Part:
+def _each_alone(inner: _Inner, rows: TrainingSet) -> list[Part]:
+    """One part a route, of being right."""
+    return [_fit_correct(inner, rows.correct[:, r], rows.weights[:, r]) for r in range(len(rows.routes))]
+
+
+def _fit_correct(inner: _Inner, correct: Doubles, weights: Doubles) -> Part:
     """One route's model of being right: shrinkage by held-out likelihood, calibration on the held-out scores."""
     known = np.isfinite(correct) & (weights > 0)
     y, w = np.where(known, correct, 0.0), np.where(known, weights, 0.0)
     splits = inner.splits(known, lambda inside: _enough(y[inside], w[inside], inner.how))
     if not splits or not _enough(y[known], w[known], inner.how):
-        return _constant_correct(inner, y, w)
+        return constant_correct(inner.x.shape[1], y, w)
     seen = np.logical_or.reduce([outside for _, outside in splits])
     levels = _levels(inner.groups, seen)
 
@@ -234,7 +250,8 @@ def _fit_correct(inner: _Inner, correct: Doubles, weights: Doubles) -> _Part:
     for (inside, outside), fold_weights in zip(splits, choice.weights, strict=True):
         factor = logistic_factor(x[inside], w[inside], fold_weights, choice.shrinkage)
         variance[outside] = ((x[outside] @ factor) ** 2).sum(axis=1)
-    logits = moderated(choice.scores, variance)[seen]
+    moderate = moderated(choice.scores, variance)
+    logits = moderate[seen]
     calibration = fit_calibration(logits, y[seen], w[seen], levels[seen]).calibration
     p = sigmoid(calibration.slope * logits + calibration.offset)
     information = w[seen] * p * (1 - p)
@@ -243,7 +260,8 @@ def _fit_correct(inner: _Inner, correct: Doubles, weights: Doubles) -> _Part:
     factor = logistic_factor(x[known], w[known], weight, choice.shrinkage)
     least = 0.5 / (float(w.sum()) + 1.0)
     weight, factor = inner.full(weight, factor, choice.scale)
-    return _Part(weight, factor, min(level, MAX_LEVEL_VARIANCE), least, calibration=calibration)
+    part = Part(weight, factor, min(level, MAX_LEVEL_VARIANCE), least, calibration=calibration)
+    return replace(part, heard=heard(inner.x, part, seen, choice.scores, moderate))
 
 
 def _enough(y: Doubles, w: Doubles, how: FitSettings) -> bool:
@@ -258,26 +276,13 @@ def _levels(groups: NDArray[np.str_], seen: Mask) -> Integers:
     return np.where(large, np.cumsum(large) - 1, -1)[place]
 
 
-def _constant_correct(inner: _Inner, y: Doubles, w: Doubles) -> _Part:
-    """Laplace's rule of succession as a model: the mean of Beta(right + 1, wrong + 1), the variance of its logit."""
-    from scipy import special  # pyright: ignore[reportMissingTypeStubs]  # it ships none
-
-    right, wrong = float(w @ y) + 1.0, float(w @ (1 - y)) + 1.0
-    variance = sum(float(cast("Any", special).polygamma(1, count)) for count in (right, wrong))
-    p = inner.x.shape[1]
-    weights, factor = np.zeros(p), np.zeros((p, p))
-    weights[0] = np.log(right / wrong) * np.sqrt(1.0 + np.pi / 8.0 * variance)  # undoes `moderated`
-    factor[0, 0] = np.sqrt(variance)
-    return _Part(weights, factor, 0.0, least=0.5 / (float(w.sum()) + 1.0))
-
-
-def _fit_tokens(inner: _Inner, tokens: Doubles) -> _Part:
+def _fit_tokens(inner: _Inner, tokens: Doubles) -> Part:
     """One route's model of its output tokens: shrinkage by held-out Poisson deviance."""
     known = np.isfinite(tokens)
     y = tokens[known]
     splits = inner.splits(known, lambda inside: float(tokens[inside].sum()) > 0)
     if len(y) < inner.how.min_labels or not splits:
-        return _constant_tokens(inner, y)
+        return constant_tokens(inner.x.shape[1], y)
     seen = np.logical_or.reduce([outside for _, outside in splits])
     unit = float(y.mean())
     relative = np.where(known, tokens, 0.0) / unit
@@ -299,21 +304,7 @@ def _fit_tokens(inner: _Inner, tokens: Doubles) -> _Part:
     factor = poisson_factor(x, weights, choice.shrinkage, dispersion)
     weights[0] += np.log(unit)
     weights, factor = inner.full(weights, factor, choice.scale)
-    return _Part(weights, factor, min(level, MAX_LEVEL_VARIANCE), float(y.min()), float(y.max()))
-
-
-def _constant_tokens(inner: _Inner, y: Doubles) -> _Part:
-    """The mean of few values, with the spread of log tokens held at 1 until they say more; NaN where there is none."""
-    p = inner.x.shape[1]
-    weights, factor = np.zeros(p), np.zeros((p, p))
-    if len(y) == 0:
-        weights[0] = np.nan
-        return _Part(weights, factor, 0.0, np.nan)
-    mean = max(float(y.mean()), 1e-9)
-    logs = np.clip(np.log(np.maximum(y, 1e-9) / mean), -3, 3)
-    weights[0] = np.log(mean)
-    factor[0, 0] = np.sqrt((float(logs @ logs) + 2.0) / (len(y) + 2.0) / len(y))
-    return _Part(weights, factor, 0.0, float(y.min()), float(y.max()))
+    return Part(weights, factor, min(level, MAX_LEVEL_VARIANCE), float(y.min()), float(y.max()))
 
 
 def _spread(levels: Integers, misses: Doubles, information: Doubles, dispersion: float = 1.0) -> float:
@@ -347,7 +338,7 @@ def _input_line(text_length: Doubles, tokens: Doubles) -> tuple[float, float]:
 
 
 def _assemble(
-    rows: TrainingSet, frame: tuple[Floats, Floats, Floats, Floats], right: Sequence[_Part], tokens: Sequence[_Part]
+    rows: TrainingSet, frame: tuple[Floats, Floats, Floats, Floats], right: Sequence[Part], tokens: Sequence[Part]
 ) -> Estimator:
     """The parts of all routes side by side; without the embedding's columns where no route uses them."""
     mean, scale, centre, projection = frame
@@ -359,7 +350,7 @@ def _assemble(
     product = np.concatenate([weights, *(part.factor[:p, :p] for part in parts)], axis=1)
     lines = [_input_line(characters(rows.features), rows.input_tokens[:, r]) for r in range(len(rows.routes))]
 
-    def column(of: Callable[[_Part], float], among: Sequence[_Part]) -> Doubles:
+    def column(of: Callable[[Part], float], among: Sequence[Part]) -> Doubles:
         return np.array([of(part) for part in among], dtype=np.float64)
 
     return Estimator(

@@ -1,4 +1,4 @@
-"""The two regressions that a fit is made of, and the posterior covariance of their weights.
+"""The regressions that a fit is made of, and the posterior covariance of their weights.
 
 Rows are (n, p) with a first column of ones, whose weight (the constant) is not shrunk. scikit-learn fits; it is
 imported when a fit starts, so that nothing on the serving path waits for it.
@@ -35,6 +35,31 @@ def logistic_path(x: Doubles, y: Doubles, w: Doubles, strengths: Sequence[float]
             model.set_params(C=strength).fit(inputs, labels, sample_weight=weight)
         out.append(np.concatenate([model.intercept_, model.coef_[0]]))
     return out
+
+
+def logistic_near(x: Doubles, y: Doubles, w: Doubles, centre: Doubles, precision: Doubles) -> tuple[Doubles, Doubles]:
+    """Logistic regression of labels y in [0, 1] with weights w on rows x (n, q) under a normal prior of this mean (q,)
+    and precision (q, q): the most probable weights (q,) and their posterior covariance (q, q). One class is enough."""
+
+    def loss(weights: Doubles) -> float:
+        z, off = x @ weights, weights - centre
+        return float(w @ (np.logaddexp(0.0, z) - y * z) + 0.5 * off @ precision @ off)
+
+    at, now = centre, loss(centre)
+    for _ in range(50):
+        p = sigmoid(x @ at)
+        curvature = (x.T * (w * p * (1 - p))) @ x + precision
+        step = np.linalg.solve(curvature, x.T @ (w * (p - y)) + precision @ (at - centre)).astype(np.float64)
+        size = 1.0
+        while (after := loss(at - size * step)) > now and size > 1e-6:
+            size /= 2
+        if after >= now:
+            break
+        at, gain, now = at - size * step, now - after, after
+        if gain < 1e-10 * max(1.0, now):
+            break
+    p = sigmoid(x @ at)
+    return at, np.linalg.inv((x.T * (w * p * (1 - p))) @ x + precision).astype(np.float64)
 
 
 def poisson_path(x: Doubles, y: Doubles, penalties: Sequence[float]) -> list[Doubles]:
