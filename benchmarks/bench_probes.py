@@ -65,7 +65,7 @@ def builtins(*, chains: bool) -> Callable[[int], tuple[Verifiable, ...]]:
     """The questions that come with Pointsman: chains for digits, or those of reasoning-gym."""
 
     def drawn(count: int) -> tuple[Verifiable, ...]:
-        return tuple(q for q in builtin(4 * count, digits=chains) if q.group.startswith("chain") == chains)[:count]
+        return tuple(q for q in builtin(4 * count, digits=chains) if q.group.startswith("chain-") == chains)[:count]
 
     return drawn
 

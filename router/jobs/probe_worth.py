@@ -31,6 +31,8 @@ Doubles: TypeAlias = NDArray[np.float64]
 MIN_QUESTIONS = 60
 """With fewer questions nothing can be told."""
 RESAMPLES = 400
+GAP_ERRORS = 2.0
+"""A gap to the dear route of fewer standard errors is none: shares of it would be noise."""
 UNSURE = frozenset({"first_entropy"})
 """Signs that are greater where the model is less sure."""
 AGREES, SECOND = "agrees with ", "second sample"
@@ -186,6 +188,7 @@ def _worth(
         if np.ptp(right[rows]):
             drawn.append(auroc(score[rows], right[rows]))
     low, high = np.quantile(drawn, [0.025, 0.975])
+    gap, error = float(gain[at].mean()), float(gain[at].std() / np.sqrt(len(at)))
     one = np.full(len(at), "all")  # ranked over all questions: groups are tasks, which evidence may tell apart
-    ranked = apgr(score[at], one, gain[at])
+    ranked = apgr(score[at], one, gain[at]) if gap > GAP_ERRORS * error else None
     return Worth(name, len(at), auroc(score[at], right[at]), (float(low), float(high)), ranked, cost)
