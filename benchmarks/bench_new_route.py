@@ -36,7 +36,7 @@ from pointsman.classifiers import TrainingSet, brier, ece, load_embedder, traini
 from pointsman.classifiers.estimators import Estimator  # noqa: E402
 from pointsman.classifiers.fitting import Alone, fit_alone  # noqa: E402
 from pointsman.classifiers.parts import Part  # noqa: E402
-from pointsman.classifiers.relatives import FEWEST_RELATIVES, Relatives  # noqa: E402
+from pointsman.classifiers.relatives import FEWEST_RELATIVES, Relatives, heard_by  # noqa: E402
 from pointsman.classifiers.training import beside, folds  # noqa: E402
 from pointsman.store import RecordedRoute, observations_from_table, read_constellation  # noqa: E402
 
@@ -135,8 +135,7 @@ def one(table: TrainingSet, way: str, draws: int, labels: int) -> list[dict[str,
 def known_to(part: Fifth, new: int) -> Relatives:
     """What the other routes tell about the new one, in the order in which a fit hears them."""
     names = part.inside.routes
-    others = [k for k in sorted(range(len(names)), key=names.__getitem__) if k != new]
-    others = [k for k in others if part.alone.parts[k].heard is not None]
+    others = heard_by(new, names, part.alone.parts)
     if len(others) < FEWEST_RELATIVES:
         raise SystemExit(f"fewer than {FEWEST_RELATIVES} routes beside {names[new]} have a model of their own")
     return Relatives.of([part.alone.parts[k] for k in others], part.alone.x, part.inside.correct[:, others])

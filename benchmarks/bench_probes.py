@@ -15,11 +15,12 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench_routing import put
 from figures_file import write
 
 from pointsman import Router
@@ -31,7 +32,6 @@ from pointsman.router.jobs.probe_worth import Told, worths
 from pointsman.router.jobs.questions import annulled
 from pointsman.router.jobs.verifiable import Verifiable
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results.md"
 BEGIN, END = "<!-- probes: begin -->", "<!-- probes: end -->"
 ROOM = {"at_once": 32, "worked_out": 160}
 """Most tokens of SmolLM2's answers."""
@@ -93,7 +93,7 @@ async def case(name: str, count: int, folder: Path) -> Told | None:
     return found[0] if found else None
 
 
-def lines(told: dict[str, Told | None]) -> list[str]:
+def table(told: dict[str, Told | None]) -> str:
     """The table in Markdown."""
     found = [
         "| case | evidence | known for | AUROC (95 %) | APGR | cost |",
@@ -110,15 +110,7 @@ def lines(told: dict[str, Told | None]) -> list[str]:
             known, span = f"{w.n:,} of {case_.n:,}", f"{w.auroc:.2f} ({low:.2f} to {high:.2f})"
             found.append(f"| {head} | {w.evidence} | {known} | {span} | {ranked} | {w.cost:.0%} |")
             head = ""
-    return found
-
-
-def put(table: Sequence[str], file: Path = RESULTS) -> None:
-    """The table between its marks."""
-    text = file.read_text()
-    start, rest = text.split(BEGIN)
-    _, end = rest.split(END)
-    file.write_text(f"{start}{BEGIN}\n\n" + "\n".join(table) + f"\n\n{END}{end}")
+    return "\n".join(found)
 
 
 def main() -> None:
@@ -133,12 +125,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             told[name] = asyncio.run(case(name, given.questions, Path(folder)))
         print(f"{name}: {time.perf_counter() - started:.0f} s")
-    table = lines(told)
-    print("\n".join(table))
+    text = table(told)
+    print(text)
     figures = {f"{name}: {w.evidence}": round(w.auroc, 4) for name, t in told.items() if t for w in t.worth}
     write("probes", figures)
     if given.write:
-        put(table)
+        put(text, BEGIN, END)
 
 
 if __name__ == "__main__":

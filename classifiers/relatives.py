@@ -104,11 +104,9 @@ def with_relatives(
     fewer than FEWEST_RELATIVES beside it, or the route has no label at all.
 
     own: the routes' parts; x (n, p): rows; correct, weights (n, R). The order of routes changes nothing."""
-    order = sorted(range(len(names)), key=names.__getitem__)  # sums over routes keep to it, to the last bit
-    known = [k for k in order if own[k].heard is not None]
     out: list[Part] = []
     for r, part in enumerate(own):
-        others = [k for k in known if k != r]
+        others = heard_by(r, names, own)
         labels = float(weights[np.isfinite(correct[:, r]), r].sum())
         if len(others) < FEWEST_RELATIVES or labels <= 0:
             out.append(part)
@@ -116,6 +114,13 @@ def with_relatives(
         relatives = Relatives.of([own[k] for k in others], x, correct[:, others])
         out.append(_between(part, relatives.tell(correct[:, r], weights[:, r]), labels))
     return out
+
+
+def heard_by(route: int, names: Sequence[str], own: Sequence[Part]) -> list[int]:
+    """The other routes that have a model of their own, by place, in the order of their names: sums over routes keep to
+    it, to the last bit."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return [k for k in order if k != route and own[k].heard is not None]
 
 
 def _shared(relatives: Sequence[Part], x: Doubles, correct: Doubles) -> _Shared:

@@ -14,7 +14,8 @@ from .signs import signs
 class Watch:
     """Wraps an engine's stream and keeps what an `Attempt` needs; `attempt()` tells how it went at any moment.
 
-    prompt: how many tokens the query probably is, charged where the engine was at work but never told."""
+    prompt: how many tokens the query probably is, charged where the engine was at work but never told. logprobs: of the
+    answer's tokens so far."""
 
     def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None], prompt: float = 0.0) -> None:
         self.route, self.call, self.prompt = route, call, prompt
@@ -26,7 +27,7 @@ class Watch:
         self._first_ms: float | None = None
         self._thought_tokens = self._answer_tokens = 0
         self._text: list[str] = []
-        self._logprobs: list[TokenLogprob] = []
+        self.logprobs: list[TokenLogprob] = []
         self._tools = False
 
     async def __anext__(self) -> Event:
@@ -41,7 +42,7 @@ class Watch:
         elif isinstance(event, Text):
             self._answer_tokens += event.tokens
             self._text.append(event.text)
-            self._logprobs += event.logprobs
+            self.logprobs += event.logprobs
         else:
             self._tools = True
         return event
@@ -85,7 +86,7 @@ class Watch:
             error=self.error,
             warnings=done.warnings if done else (),
             answer="".join(self._text) or None,
-            signs=signs(self._logprobs),
+            signs=signs(self.logprobs),
         )
 
     def _elapsed(self) -> float:

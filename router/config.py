@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,6 +21,8 @@ from .origins import Origins, leaves, overlay, replace_origin
 from .yaml_file import read_yaml
 
 ENV_PREFIX = "POINTSMAN_"
+ProbeName: TypeAlias = Literal["p_right", "stated_confidence", "again"]
+"""The probes of probes.py, which is not loaded to read a configuration."""
 DEFAULT_CONFIG = Path(__file__).with_name("default.yaml")
 
 
@@ -78,8 +80,8 @@ class EvidenceConfig(BaseModel):
 
     max_tokens: int = Field(1024, ge=1, description="most tokens, thought included; what is cut off answers nobody")
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
-    ask: list[Literal["p_right", "stated_confidence", "again"]] = Field(
-        default_factory=list[Literal["p_right", "stated_confidence", "again"]],
+    ask: list[ProbeName] = Field(
+        default_factory=list[ProbeName],
         description="what else is bought about it: `p_right`, the probability that the model gives to its being right "
         "(one token); `stated_confidence`, in words; `again`, a second answer, to see whether it says the same",
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from ..backends import Engine, Finished, Text, TokenLogprob
+from ..backends import Engine, Finished
 from ..classifiers import Embedder
 from ..domain import Attempt, Finish
 from ..errors import BackendError
@@ -53,23 +53,18 @@ class Prober:
 
     async def _reply(self, probe: Probe, watch: Watch, answer: str) -> float | None:
         """What a probe showed; None where it failed or cannot be read."""
-        text, tokens = "", list[TokenLogprob]()
-        finish = Finish.ERROR
         try:
             async with aclosing(watch):
                 async for event in watch:
                     if isinstance(event, Finished):
-                        finish = event.finish
                         break
-                    if isinstance(event, Text):
-                        text += event.text
-                        tokens += event.logprobs
         except BackendError as error:
             watch.error = str(error)
             return None
         except asyncio.CancelledError:
             watch.cancelled = True
             raise
-        if not probe.question and finish is not Finish.STOP:  # an answer that was cut off says nothing
+        reply = watch.attempt()
+        if not probe.question and reply.finish is not Finish.STOP:  # an answer that was cut off says nothing
             return None
-        return shown(probe, text, tokens, answer, self._embedder)
+        return shown(probe, reply.answer or "", watch.logprobs, answer, self._embedder)

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...classifiers import auroc
-from ...classifiers.answers import normal_form
+from ...classifiers.answers import agreement_codes
 from ...classifiers.evidence import TEXT_COLUMNS
 from ...classifiers.features import lexical_batch
 from ...classifiers.smoothers import Ridge
 from ...domain import Json
 from ..probes import PROBES
 from ..signs import NAMES
+from .evaluation.recording import folds_by_question, question_of
 from .evaluation.skill import apgr
 from .induction import blocks_of
 
@@ -66,13 +67,6 @@ class Told:
     cost: float
     worth: tuple[Worth, ...]
 
-    @property
-    def best(self) -> Worth | None:
-        """The single evidence that tells most; None where there is none."""
-        return max(
-            (w for w in self.worth if w.evidence not in ("text", "together")), key=lambda w: w.auroc, default=None
-        )
-
 
 def worths(rows: Sequence[Json], cheap: Sequence[str], dear: str, *, seed: int = 0) -> tuple[Told, ...]:
     """For each of the cheap routes what there is to tell. rows: runs of a calibration (journal.py). Routes with too few
@@ -105,7 +99,7 @@ def _told(
     dear_cost = float(np.mean([cells[query][dear]["cost"] for query in ids])) or 1.0
     groups = np.array([str(row["group"]) for row in mine])
     if len(set(groups)) < 2:
-        groups = np.array([str(i % 5) for i in range(len(ids))])
+        groups = folds_by_question([question_of(row["prompt"]) for row in mine])
     text = lexical_batch([row["prompt"] for row in mine])[:, list(TEXT_COLUMNS)].astype(np.float64)
     signs, costs = _signs(mine, cells, second, ids, route, cheap)
     known = {name: np.where(np.isnan(values), 0.5, values) for name, values in signs.items()}
@@ -161,8 +155,8 @@ def _signs(
 
 def _agree(mine: Sequence[Json], theirs: Sequence[Json]) -> Doubles:
     """1.0 where both answers could be read and are the same."""
-    first, other = ([normal_form(row["answer"], "free_text") for row in rows] for rows in (mine, theirs))
-    return np.array([float(a is not None and a == b) for a, b in zip(first, other, strict=True)])
+    codes = agreement_codes([[a["answer"], b["answer"]] for a, b in zip(mine, theirs, strict=True)], "free_text")
+    return ((codes[:, 0] == codes[:, 1]) & (codes[:, 0] >= 0)).astype(np.float64)
 
 
 def _held_out(x: Doubles, right: Doubles, groups: NDArray[np.str_]) -> Doubles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pointsman.backends import TokenLogprob
 from pointsman.classifiers import load_embedder
 from pointsman.domain import Call, Purpose, Sampling
+from pointsman.router.config import ProbeName
 from pointsman.router.probes import PROBES, TEMPERATURE, Probe, applies, call_for, shown
 
 RIGHT, STATED, AGAIN = PROBES["p_right"], PROBES["stated_confidence"], PROBES["again"]
@@ -76,6 +78,11 @@ def test_tools_stay_in_the_prompt_but_cannot_be_called() -> None:
     call = call_for(Call(messages=ASKED, tools=(tool,)), "7", RIGHT)
     assert (call.tools, call.tool_choice) == ((tool,), "none")
     assert call_for(Call(messages=ASKED), "7", RIGHT).tool_choice is None
+
+
+def test_a_configuration_can_name_every_probe_and_no_other() -> None:
+    """The names stand there too, so that nothing heavy is loaded to read a configuration."""
+    assert get_args(ProbeName) == tuple(PROBES)
 
 
 def first(**chances: float) -> list[TokenLogprob]:
