@@ -13,10 +13,11 @@ model servers that it launches are up:
 
     {"digits": {"url": "http://127.0.0.1:40123/v1", "api_key": "…"}, …}\n
 
-by model name; `{}` where it launches none. A server that is restarted keeps its address, so there is no second line;
-what follows the first is ignored. End of file on standard input means that the parent is gone: the worker shuts down as
-on SIGTERM. A first line that is no such object ends the worker with exit code 2, and so does an engine that can never
-be opened, for want of a setting or a library.
+by model name; `{}` where it launches none. A server that is restarted keeps its address; every later line is the name
+of a model whose server had died and is ready again, as a JSON string, so that queries go there at once; any other is
+ignored. End of file on standard input means that the parent is gone: the worker shuts down as on SIGTERM. A first line
+that is no such object ends the worker with exit code 2, and so does an engine that can never be opened, for want of a
+setting or a library.
 
 The worker loads everything and accepts connections without waiting for the line: GET /health answers 200 at once, GET
 /ready 503 with what is missing until the line has come and every engine is well, requests for answers 503 with
@@ -83,10 +84,13 @@ class Server(uvicorn.Server):
 
 
 class Parent:
-    """The other end of standard input: the endpoints it sends, and whether it still lives."""
+    """The other end of standard input: the endpoints it sends, and whether it still lives. again: told the name of each
+    model whose server had died and is ready again."""
 
-    def __init__(self, gone: Callable[[], None], descriptor: int = 0) -> None:
-        self._gone, self._descriptor = gone, descriptor
+    def __init__(
+        self, gone: Callable[[], None], again: Callable[[str], None] = lambda _: None, descriptor: int = 0
+    ) -> None:
+        self._gone, self._again, self._descriptor = gone, again, descriptor
         self._loop = asyncio.get_running_loop()
         self.endpoints: asyncio.Future[Mapping[str, Endpoint]] = self._loop.create_future()
         self.failed = False
@@ -95,13 +99,14 @@ class Parent:
     def _read(self) -> None:
         """A thread, since any kind of file may be standard input; on the bare descriptor, since a buffered reader that
         still waits at exit is a fatal error of the interpreter."""
-        line = b""
-        told = False
+        line, hear = b"", self._tell
         while piece := os.read(self._descriptor, 65536):
-            line = b"" if told else line + piece
-            if not told and (b"\n" in line or len(line) > _LONGEST_LINE):
-                told = True
-                self._call(self._tell, line.partition(b"\n")[0])
+            *lines, line = (line + piece).split(b"\n")
+            if len(line) > _LONGEST_LINE:
+                lines, line = [*lines, line], b""
+            for one in lines:
+                self._call(hear, one)
+                hear = self._hear
         self._call(self._gone)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
@@ -114,6 +119,11 @@ class Parent:
         except ConfigError as error:
             log.error("%s", error)
             self.give_up()
+
+    def _hear(self, line: bytes) -> None:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            if isinstance(model := orjson.loads(line), str):
+                self._again(model)
 
     def give_up(self) -> None:
         """Nothing can be served with what the parent gave: as if it were gone, but a failure."""
@@ -160,7 +170,7 @@ def _serve(given: argparse.Namespace) -> int:
     listening = socket.socket(fileno=given.fd)
 
     async def serve() -> int:
-        parent = Parent(lambda: setattr(server, "should_exit", True))
+        parent = Parent(lambda: setattr(server, "should_exit", True), router.decider.outages.answered)
         app = create_app(router, config, parent.endpoints, parent.give_up)
         server = Server(
             uvicorn.Config(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
@@ -48,11 +49,13 @@ class ChildStatus:
 
 
 class Child:
-    """One llama.cpp server process for one model. `url` and `key` hold for its whole life, restarts included."""
+    """One llama.cpp server process for one model. `url` and `key` hold for its whole life, restarts included.
 
-    def __init__(self, name: str, file: Path, config: ModelConfig, log: Path) -> None:
+    again: told its name, from a thread, each time that it is ready after a restart."""
+
+    def __init__(self, name: str, file: Path, config: ModelConfig, log: Path, *, again: Callable[[str], None]) -> None:
         self.name, self.key = name, secrets.token_urlsafe(24)
-        self._file, self._config, self._log = file, config, log
+        self._file, self._config, self._log, self._again = file, config, log, again
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -176,6 +179,8 @@ class Child:
                 return
             problem = self._wait_ready(time.monotonic() + _LONGEST_WAIT_S * 2)
             self._state, self._problem = ("ready", self._problem) if problem is None else ("restarting", problem)
+            if problem is None:
+                self._again(self.name)
 
 
 def made_of(name: str, file: Path, config: ModelConfig) -> Json:

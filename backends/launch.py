@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +53,11 @@ def model_file(name: str, config: ModelConfig) -> Path:
 
 class Supervisor:
     """Starts, watches and stops the engines of one process. `home`: folder for logs and the state file; shared: whether
-    other processes may use the engines (a server's, yes; those of a process that may end at any moment, no)."""
+    other processes may use the engines (a server's, yes; those of a process that may end at any moment, no); again:
+    told a model's name, from a thread, each time that its engine had died and is ready again."""
 
-    def __init__(self, home: Path, *, shared: bool = True) -> None:
-        self._home, self._shared = home, shared
+    def __init__(self, home: Path, *, shared: bool = True, again: Callable[[str], None] = lambda _: None) -> None:
+        self._home, self._shared, self._again = home, shared, again
         self._children: dict[str, Child] = {}
         self._lock = threading.RLock()
 
@@ -69,7 +70,7 @@ class Supervisor:
         files = {name: model_file(name, config) for name, config in launched.items()}
         with self._lock:
             fresh = [
-                Child(name, files[name], config, self._home / "logs" / f"{name}.log")
+                Child(name, files[name], config, self._home / "logs" / f"{name}.log", again=self._again)
                 for name, config in launched.items()
                 if name not in self._children
             ]

@@ -34,7 +34,7 @@ class Outages:
             self._until[model] = self._clock() + TRY_S
 
     def answered(self, model: str) -> None:
-        """Something came."""
+        """Something came, or a server that we started is ready again after its end."""
         self._until.pop(model, None)
 
     def failed(self, model: str, error: BackendError) -> None:

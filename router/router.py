@@ -200,7 +200,7 @@ class Router:
             return {}
         if (shared := running(self.settings.home, wanted)) is not None:
             return shared
-        supervisor = Supervisor(self.settings.home, shared=False)
+        supervisor = Supervisor(self.settings.home, shared=False, again=self.decider.outages.answered)
         self._exit.callback(supervisor.stop)
         return supervisor.start(wanted)
 

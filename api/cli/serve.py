@@ -145,7 +145,7 @@ def _start(
 
     models, missing = present_models(settings)
     routes = build_routes(settings, models, load_modes(settings.modes))
-    supervisor = Supervisor(settings.home)
+    supervisor = Supervisor(settings.home, again=worker.again)
     with ThreadPoolExecutor(1, "pointsman-tables") as threads:
         tables = threads.submit(prepare_tables, settings)
         exits.callback(supervisor.stop)

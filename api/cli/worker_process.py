@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -60,24 +61,39 @@ class Worker:
     def __init__(self, listening: socket.socket, orders: Orders) -> None:
         self._listening, self._orders = listening, orders
         self._process: subprocess.Popen[bytes] | None = None
+        self._told = False
+        self._lock = threading.Lock()  # engines are ready again in threads of their own
 
     def start(self) -> None:
         """Start it. A session of its own keeps the terminal's Ctrl-C from it: the parent stops it, in order."""
         descriptor = self._listening.fileno()
-        self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-            self._orders.arguments(descriptor),
-            stdin=subprocess.PIPE,
-            pass_fds=(descriptor,),
-            env=self._orders.environment(os.environ),
-            start_new_session=True,
-        )
+        with self._lock:
+            self._told = False
+            self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
+                self._orders.arguments(descriptor),
+                stdin=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                env=self._orders.environment(os.environ),
+                start_new_session=True,
+            )
 
     def tell(self, endpoints: Mapping[str, Any]) -> None:
         """Send the line with the engines' addresses (by model name, each with url and api_key)."""
+        with self._lock:
+            self._say({name: {"url": at.url, "api_key": at.api_key} for name, at in endpoints.items()})
+            self._told = True
+
+    def again(self, model: str) -> None:
+        """Say that a model's engine had died and is ready again; one that waits for the addresses needs no word."""
+        with self._lock:
+            if self._told:
+                self._say(model)
+
+    def _say(self, told: object) -> None:
+        """Write a line."""
         pipe = self._running.stdin
         assert pipe is not None
-        told = {name: {"url": at.url, "api_key": at.api_key} for name, at in endpoints.items()}
-        with suppress(BrokenPipeError):  # it is dead: whoever waits for it sees that
+        with suppress(BrokenPipeError, ValueError):  # it is dead or being stopped: whoever waits for it sees that
             pipe.write(json.dumps(told).encode() + b"\n")
             pipe.flush()
 

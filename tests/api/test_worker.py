@@ -178,14 +178,17 @@ def test_an_engine_that_can_never_be_opened_ends_it(
 
 
 async def test_the_parents_line_is_taken_in_pieces_and_its_leaving_is_seen() -> None:
-    """However the line comes, what follows it is ignored, and the end of the pipe is told once."""
+    """However the line comes; of those that follow, the names of models that are back are heard, the rest is ignored;
+    and the end of the pipe is told once."""
     reading, writing = os.pipe()
-    gone = asyncio.Event()
-    parent = Parent(gone.set, reading)
-    for piece in (b'{"digits": {"url": "http://127.0.0.1:1/v1"', b', "api_key": "k"}}\n{"digits"', b": 5}\n"):
+    gone, heard = asyncio.Event(), asyncio.Queue[str]()
+    parent = Parent(gone.set, heard.put_nowait, reading)
+    first = (b'{"digits": {"url": "http://127.0.0.1:1/v1"', b', "api_key": "k"}}\n{"digits"', b": 5}\n")
+    for piece in (*first, b'nonsense\n5\n"dig', b'its"\n"ch\xc3\xa9ri"\n'):
         os.write(writing, piece)
     async with asyncio.timeout(10):
         assert await parent.endpoints == {"digits": Endpoint("http://127.0.0.1:1/v1", "k")}
+        assert [await heard.get(), await heard.get()] == ["digits", "chéri"]
         assert not gone.is_set()
         os.close(writing)
         await gone.wait()
@@ -196,7 +199,7 @@ async def test_the_parents_line_is_taken_in_pieces_and_its_leaving_is_seen() -> 
 async def test_a_line_that_cannot_be_read_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
     reading, writing = os.pipe()
     gone = asyncio.Event()
-    parent = Parent(gone.set, reading)
+    parent = Parent(gone.set, descriptor=reading)
     os.write(writing, b"hello\n")
     async with asyncio.timeout(10):
         await gone.wait()

@@ -111,14 +111,17 @@ def test_keys_are_not_in_the_arguments_and_differ(tmp_path: Path) -> None:
 
 
 def test_a_dead_engine_is_started_again_on_its_port(tmp_path: Path) -> None:
-    """Killed from outside: restarted with the same address and key, counted, the reason kept."""
-    with Supervisor(tmp_path) as supervisor:
+    """Killed from outside: restarted with the same address and key, counted, the reason kept, told when it is ready."""
+    again: list[str] = []
+    with Supervisor(tmp_path, again=again.append) as supervisor:
         (endpoint,) = supervisor.start({"digits": DIGITS}).values()
         before = supervisor.status()["digits"]
         assert before.pid is not None
+        assert again == [], "a first start is no return"
         os.kill(before.pid, signal.SIGKILL)
         until(lambda: supervisor.status()["digits"].restarts == 1, "restart")
         until(lambda: supervisor.status()["digits"].state == "ready", "ready again")
+        until(lambda: again == ["digits"], "the word that it is ready again")
         after = supervisor.status()["digits"]
         assert after.pid not in (None, before.pid)
         assert after.problem is not None

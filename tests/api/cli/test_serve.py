@@ -189,6 +189,35 @@ def test_default_configuration_worker_restart_and_ctrl_c(
     assert "Traceback" not in serving.output
 
 
+def test_an_engine_that_is_ready_again_is_used_at_once(
+    launch: Callable[..., Any], tmp_path: Path, eventually: Callable[..., None]
+) -> None:
+    """While the safe route's engine is down another answers; once it is up, queries go there well before the 15 s are
+    over that a silent server is left out. The parent is held up meanwhile, so that the restart waits for the query."""
+    file = tmp_path / "two.yaml"
+    file.write_text(
+        "models: {one: {embedded: digits}, two: {embedded: digits}}\nsafe_route: dear\n"
+        "routes: {cheap: {model: one, mode: direct}, dear: {model: two, mode: think}}\n"
+    )
+    serving = launch(tmp_path / "home", "--config", str(file)).ready()
+
+    def answering() -> str:
+        return ask(client, "3+4").headers["x-pointsman-route"]
+
+    with serving.client() as client:
+        assert answering() == "dear"
+        [engine] = [p for p in serving.members() if "two" in p.cmdline()]
+        serving.process.send_signal(signal.SIGSTOP)
+        try:
+            engine.kill()
+            eventually(lambda: engine.status() == psutil.STATUS_ZOMBIE, 10, "the engine is dead")
+            assert answering() == "cheap"
+        finally:
+            serving.process.send_signal(signal.SIGCONT)
+        eventually(lambda: answering() == "dear", 10, "the engine that is ready again answers")
+    assert serving.end() == 0
+
+
 def rows(store: Path) -> int:
     """How many decisions a SQLite store holds."""
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
