@@ -207,13 +207,15 @@ def test_an_engine_that_is_ready_again_is_used_at_once(
     with serving.client() as client:
         assert answering() == "dear"
         [engine] = [p for p in serving.members() if "two" in p.cmdline()]
-        serving.process.send_signal(signal.SIGSTOP)
+        parent = psutil.Process(serving.process.pid)
+        parent.suspend()
         try:
+            eventually(lambda: parent.status() == psutil.STATUS_STOPPED, 10, "the parent is held up")
             engine.kill()
             eventually(lambda: engine.status() == psutil.STATUS_ZOMBIE, 10, "the engine is dead")
             assert answering() == "cheap"
         finally:
-            serving.process.send_signal(signal.SIGCONT)
+            parent.resume()
         eventually(lambda: answering() == "dear", 10, "the engine that is ready again answers")
     assert serving.end() == 0
 
