@@ -60,6 +60,12 @@ class Watch:
         return self._first_ms is not None
 
     @property
+    def overdue(self) -> bool:
+        """Whether the time limit of the call itself is over (to a millisecond: clocks round)."""
+        limit = self.call.deadline_ms
+        return limit is not None and self._elapsed() >= limit - 1.0
+
+    @property
     def empty(self) -> bool:
         """Whether nothing came that a caller could use."""
         return not self._tools and not "".join(self._text).strip()

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ..backends import Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
 from ..classifiers import vectors_id
 from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Usage, Wish
-from ..errors import BackendError, BackendUnavailable
+from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
 from .attempts import Watch, is_token
@@ -186,7 +186,11 @@ class Live:
             while not isinstance(event, Finished) and not is_token(event):
                 event = await anext(watch)
         except BackendError as error:
-            outages.failed(model, error)
+            # cut off by a limit that only evidence has: that is our impatience, and proves nothing of the server
+            if isinstance(error, BackendTimeout) and watch.overdue and watch.call.deadline_ms != self._deadline_ms:
+                outages.left(model)
+            else:
+                outages.failed(model, error)
             run.fail(watch, error)
             return None
         outages.answered(model)

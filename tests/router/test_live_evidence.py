@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from math import exp, log
 from typing import Any
 
@@ -266,6 +267,38 @@ async def test_a_probe_that_fails_costs_what_came_of_it_and_the_next_action_is_t
     assert lost.usage.output == tokens
     assert (lost.cost > 0) == (tokens > 0)
     assert len(world.cheap.calls) == 1
+
+
+class Silent(ScriptedEngine):
+    """Says nothing; at the call's time limit it fails as an engine does."""
+
+    async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
+        assert call.deadline_ms is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(call.deadline_ms / 1e3):
+                await asyncio.Event().wait()
+        raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self.name)
+        yield  # a generator
+
+
+@pytest.mark.parametrize(
+    ("engine", "own", "rests"),
+    [
+        (Silent("cheap"), None, False),
+        (Silent("cheap"), 20.0, True),
+        (ScriptedEngine("cheap", [BackendTimeout("no connection in time", backend="cheap")]), None, True),
+    ],
+)
+async def test_only_a_limit_that_evidence_alone_has_leaves_its_server_in_service(
+    engine: ScriptedEngine, own: float | None, rests: bool
+) -> None:
+    """Our impatience is not its failure; no connection, or silence for as long as an answer may take, is."""
+    world = World([], says("42"), bought=Bought(deadline_ms=20.0), deadline_ms=own)
+    world.live.engines = {"cheap": engine, "dear": world.dear}
+    _, answered = await world.run()
+    assert answered.attempts[0].error is not None
+    assert answered.decision.route.name == "dear"
+    assert world.decider.outages.resting("cheap") == rests
 
 
 async def test_where_the_dear_route_fails_after_the_evidence_the_answer_that_is_there_is_given() -> None:
