@@ -25,7 +25,8 @@ from pointsman.classifiers import load_embedder
 from pointsman.domain import Objective
 from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.evaluate import Settings, evaluate
-from pointsman.router.jobs.evaluation.recording import Recording, read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.recording import Recording
 from pointsman.store import read_constellation
 
 Doubles: TypeAlias = NDArray[np.float64]

@@ -138,7 +138,7 @@ def _run(
     from ...classifiers import load_embedder
     from ...router.jobs.evaluation.evaluate import evaluate as run
     from ...router.jobs.evaluation.evaluate import evaluate_serving
-    from ...router.jobs.evaluation.recording import read_recording, read_recordings
+    from ...router.jobs.evaluation.reading import read_recording, read_recordings
     from ...store import read_constellation
 
     if train and test is None:

@@ -18,7 +18,7 @@ from .contenders import Contender
 from .evaluation.contest import Rules
 from .evaluation.evaluate import Progress as Folds
 from .evaluation.evaluate import Settings, evaluate, plain
-from .evaluation.recording import read_recording
+from .evaluation.reading import read_recording
 from .evaluation.replay import Aim
 from .journal import Journal, trials
 from .probe_worth import Told, worths

@@ -11,7 +11,7 @@ from pointsman.domain import Objective, ObjectiveKind, Price
 from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.decisions import decision_rows
 from pointsman.router.jobs.evaluation.evaluate import Evaluation, Settings, evaluate
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 from pointsman.store import COLUMNS, Constellation, DerivedRoute, RecordedRoute, Table
 
 Row: TypeAlias = dict[str, Any]

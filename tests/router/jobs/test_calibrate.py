@@ -18,7 +18,7 @@ from pointsman.router.jobs.calibrate import Calibrated, Ran, conclude, run
 from pointsman.router.jobs.contenders import contenders
 from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.evaluate import Settings, evaluate, plain
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 from pointsman.router.jobs.journal import Journal
 from pointsman.store import DerivedRoute, read_constellation, read_table
 

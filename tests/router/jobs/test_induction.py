@@ -10,7 +10,8 @@ from recorded import B100, BUDGETS, FULL, SECOND, SMALL, Row, constellation, row
 
 from pointsman.classifiers.smoothers import Classes, Ridge
 from pointsman.router.jobs.evaluation.plans import fixed_results, fixed_route
-from pointsman.router.jobs.evaluation.recording import Recording, read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.recording import Recording
 from pointsman.router.jobs.induction import MIN_ROWS, LadderPolicy, Terms, best_action, blocks_of, induce
 from pointsman.router.ladder import Answer, Ladder, Purchase
 from pointsman.store import DerivedRoute, RecordedRoute

@@ -28,7 +28,7 @@ from pointsman.classifiers import load_embedder
 from pointsman.domain import Objective, ObjectiveKind
 from pointsman.errors import BadRequest
 from pointsman.router.jobs.evaluation.contest import POINTS, Rules, contest, error_prices
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 
 TRAIN, TEST = world(), world(300, seed=1, first="t")
 CUT = constellation(BUDGETS)

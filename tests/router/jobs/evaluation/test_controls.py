@@ -8,7 +8,7 @@ from recorded import constellation, run, table, world
 
 from pointsman.domain import Json
 from pointsman.router.jobs.evaluation.controls import Division, controls
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 
 COUNT = 200
 

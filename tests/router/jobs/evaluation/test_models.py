@@ -8,7 +8,8 @@ from recorded import BUDGETS, constellation, table, world
 
 from pointsman.classifiers.smoothers import Ridge
 from pointsman.router.jobs.evaluation.models import fit_routes, probe_rows, probe_tracks, text_rows
-from pointsman.router.jobs.evaluation.recording import Recording, read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.recording import Recording
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from recorded import B300, FULL, SMALL, Row, constellation, row, run, table, world
 
 from pointsman.router.jobs.evaluation.oracles import repeatable_oracle, within_cost
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 
 ROWS = world(400)
 PAIR = constellation((SMALL, FULL), probes=("small",), samples=2)

@@ -22,7 +22,8 @@ from pointsman.router.jobs.evaluation.plans import (
     fixed_route,
     plain_candidates,
 )
-from pointsman.router.jobs.evaluation.recording import Recording, read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.recording import Recording
 
 N = 400
 

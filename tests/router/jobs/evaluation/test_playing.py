@@ -10,7 +10,8 @@ from recorded import B100, B300, BUDGETS, FULL, SMALL, Bill, Row, constellation,
 
 from pointsman.router.jobs.evaluation.plans import fixed_route
 from pointsman.router.jobs.evaluation.playing import Path, Played, beside, joined, mixed, play, play_fixed
-from pointsman.router.jobs.evaluation.recording import Recording, read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.recording import Recording
 from pointsman.router.jobs.induction import LadderPolicy, Terms, induce
 from pointsman.router.ladder import Action, Answer, Ladder, Purchase, State
 

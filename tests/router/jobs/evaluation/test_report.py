@@ -10,7 +10,7 @@ from recorded import BUDGETS, SECOND, SMALL, Bill, constellation, decisions, mea
 
 from pointsman.domain import Json
 from pointsman.router.jobs.evaluation.evaluate import Evaluation
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 from pointsman.router.jobs.evaluation.report import plain_points, stacked
 
 ROWS = world(400)

@@ -20,7 +20,7 @@ from pointsman.classifiers import load_embedder
 from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.decisions import write_decisions
 from pointsman.router.jobs.evaluation.evaluate import Evaluation, Settings, evaluate
-from pointsman.router.jobs.evaluation.recording import read_recording
+from pointsman.router.jobs.evaluation.reading import read_recording
 from pointsman.store import Constellation, DerivedRoute, read_constellation, read_table, write_table
 
 OUTCOMES = Path(os.environ.get("POINTSMAN_OUTCOMES", ""))
