@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from .answers import Comparison
 from .evidence import Layout
+from .support import Standard, Support
 
 LADDER_ARRAYS = "ladder."
 """How the names of a ladder's arrays begin."""
@@ -39,6 +41,15 @@ class StateModel:
     mean: Doubles | None = None
     scale: Doubles | None = None
     weights: Floats | None = None
+    spread: Floats | None = None
+    farthest: float = inf
+
+    @property
+    def support(self) -> Support | None:
+        """What evidence the fit may speak of; None where that is not known."""
+        if self.mean is None or self.scale is None or self.spread is None:
+            return None
+        return Support(Standard(self.mean, self.scale), self.spread, self.farthest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +72,8 @@ class LadderModel:
                 found[f"{LADDER_ARRAYS}{number}.mean"] = model.mean
                 found[f"{LADDER_ARRAYS}{number}.scale"] = model.scale
                 found[f"{LADDER_ARRAYS}{number}.weights"] = model.weights
+            if model.spread is not None:
+                found[f"{LADDER_ARRAYS}{number}.spread"] = model.spread
         return found
 
     def about(self) -> dict[str, Any]:
@@ -73,6 +86,7 @@ class LadderModel:
             "layout": [list(signs) for signs in self.layout],
             "states": [
                 {"levels": list(levels), "done": list(m.done), "actions": m.actions, "default": m.default}
+                | ({} if m.spread is None else {"farthest": m.farthest})
                 for levels, m in self.states.items()
             ],
         }
@@ -83,16 +97,19 @@ class LadderModel:
         states: dict[tuple[int, ...], StateModel] = {}
         for number, told in enumerate(about["states"]):
             done, actions = tuple(int(i) for i in told["done"]), int(told["actions"])
-            names = [f"{LADDER_ARRAYS}{number}.{part}" for part in ("mean", "scale", "weights")]
+            names = [f"{LADDER_ARRAYS}{number}.{part}" for part in ("mean", "scale", "weights", "spread")]
             parts = [arrays.get(name) for name in names]
-            mean, scale, weights = parts
+            mean, scale, weights, spread = parts
             if weights is not None:
                 columns = len(done) + 1 + actions * len(about["prices"])
                 if mean is None or scale is None or mean.shape != scale.shape or len(mean) + 1 != len(weights):
                     raise ValueError(f"the arrays of state {number} of the ladder do not fit together")
                 if weights.shape[1] != columns:
                     raise ValueError(f"{names[2]} has {weights.shape[1]} columns, not {columns}")
-            model = StateModel(done, actions, int(told["default"]), mean, scale, weights)
+            if spread is not None and (mean is None or spread.shape != (1 + len(mean), 1 + len(mean))):
+                raise ValueError(f"{names[3]} is {spread.shape}, and the state has other columns")
+            farthest = float(told.get("farthest", inf))
+            model = StateModel(done, actions, int(told["default"]), mean, scale, weights, spread, farthest)
             states[tuple(int(level) for level in told["levels"])] = model
         return cls(
             routes=tuple(about["routes"]),

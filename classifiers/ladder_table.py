@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .evidence import TEXT_COLUMNS, Layout, evidence_names
 from .ladder_model import LadderModel
+from .support import Support
 
 Doubles: TypeAlias = NDArray[np.float64]
 Floats: TypeAlias = NDArray[np.float32]
@@ -37,6 +38,7 @@ class LadderTable:
         blocks: list[Doubles] = []
         bias: list[Doubles] = []
         self._slices: dict[State, slice] = {}
+        self._supports: dict[State, tuple[list[int], Support]] = {}
         start = 0
         for state, m in fitted.items():
             if m.weights is None or m.mean is None or m.scale is None:
@@ -45,11 +47,15 @@ class LadderTable:
             kept = [*range(lead), *(lead + a * size + price for a in range(m.actions))]
             weights = m.weights[:, kept].astype(np.float64)
             slopes = weights[1:] / m.scale[:, None]
+            at = [
+                votes[m.done] + (name == "votes") if name in ("all_agree", "votes") else place[name]
+                for name in evidence_names(m.done, model.layout)
+            ]
             block = np.zeros((len(base) + 2 * len(self._voting), len(kept)))
-            for row, name in zip(slopes, evidence_names(m.done, model.layout), strict=True):
-                at = votes[m.done] + (name == "votes") if name in ("all_agree", "votes") else place[name]
-                block[at] = row
+            block[at] = slopes
             blocks.append(block)
+            if (support := m.support) is not None:
+                self._supports[state] = at, support
             bias.append(weights[0] - m.mean @ slopes)
             self._slices[state] = slice(start, start := start + len(kept))
         self._matrix = np.concatenate(blocks, axis=1) if blocks else np.zeros((0, 0))
@@ -62,9 +68,11 @@ class LadderTable:
         return {state: found[part] for state, part in self._slices.items()}
 
     def predict_one(self, state: State, row: Doubles) -> Doubles | None:
-        """The same for one state; None where nothing was fitted for it."""
-        part = self._slices.get(state)
-        return None if part is None else row @ self._matrix[:, part] + self._bias[part]
+        """The same for one state; None where nothing was fitted for it, or nothing like this row was there."""
+        part, supported = self._slices.get(state), self._supports.get(state)
+        if part is None or (supported is not None and supported[1].beyond(row[supported[0]])):
+            return None
+        return row @ self._matrix[:, part] + self._bias[part]
 
     def row(
         self, features: Floats, tokens: Sequence[float], codes: Sequence[int], signs: Sequence[Mapping[str, float]]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import BadRequest
 from .calibration import sigmoid
 from .linear import logistic_path
+from .support import Standard, with_constant
 
 Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -43,22 +44,6 @@ class Smoother(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Standard:
-    """Rows standardised as the training rows were: mean 0, spread 1, a column that never varies left at 0."""
-
-    mean: Doubles
-    scale: Doubles
-
-    @classmethod
-    def of(cls, x: Doubles) -> Standard:
-        spread = x.std(axis=0)
-        return cls(x.mean(axis=0), np.where(spread > 1e-9, spread, np.inf))
-
-    def __call__(self, x: Doubles) -> Doubles:
-        return (x - self.mean) / self.scale
-
-
 @dataclass(frozen=True, slots=True)
 class Ridge:
     """Linear regression with a penalty on standardised weights (Hoerl & Kennard 1970), the constant free.
@@ -69,7 +54,7 @@ class Ridge:
 
     def fit(self, x: Doubles, y: Doubles, blocks: Integers, lead: int) -> Smooth:
         standard = Standard.of(x)
-        z = _with_constant(standard(x))
+        z = with_constant(standard(x))
         prior = np.diag(np.concatenate([[1e-6], np.full(z.shape[1] - 1, self.penalty)]))
         gram, cross = z.T @ z + prior, z.T @ y
         held_out = np.empty_like(y)
@@ -80,7 +65,7 @@ class Ridge:
             held_out[inside] = part @ weights
         weights = np.asarray(np.linalg.solve(gram, cross), np.float64)
         linear = standard.mean, standard.scale, weights
-        return Smooth(held_out, lambda new: _with_constant(standard(new)) @ weights, linear)
+        return Smooth(held_out, lambda new: with_constant(standard(new)) @ weights, linear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +80,7 @@ class Logistic:
     def fit(self, x: Doubles, y: Doubles, blocks: Integers, lead: int) -> Smooth:
         other = Ridge(self.penalty).fit(x, y, blocks, lead)
         standard = Standard.of(x)
-        z = _with_constant(standard(x))
+        z = with_constant(standard(x))
         held_out = other.held_out.copy()
         for block in np.unique(blocks):
             inside = blocks == block
@@ -105,7 +90,7 @@ class Logistic:
 
         def predict(new: Doubles) -> Doubles:
             out = other.predict(new)
-            out[:, :lead] = whole(_with_constant(standard(new)))
+            out[:, :lead] = whole(with_constant(standard(new)))
             return out
 
         return Smooth(held_out, predict)
@@ -216,10 +201,6 @@ def smoother(name: str) -> Smoother:
     if name not in SMOOTHERS:
         raise BadRequest(f"There is no estimator {name!r}; there are {', '.join(SMOOTHERS)}.", field="estimator")
     return SMOOTHERS[name]
-
-
-def _with_constant(z: Doubles) -> Doubles:
-    return np.concatenate([np.ones((len(z), 1)), z], axis=1)
 
 
 def _without_block(blocks: Integers, y: Doubles, predict: Callable[[Mask, Mask], Doubles]) -> Doubles:

@@ -37,13 +37,16 @@ class Rung:
     """The next thing to do: buy this route, or answer with the attempt at this place of the evidence.
 
     final: nothing else can follow, so its answer may stream. p_correct, p_reference: probability that the answer
-    given is right, and the best fixed route's; None where nothing was fitted or nothing is answered yet."""
+    given is right, and the best fixed route's; None where nothing was fitted or nothing is answered yet. little: too
+    few training questions were here, or none like this one, to say what is worth its price; route is then what the
+    best fixed route would do."""
 
     route: str
     bought: int | None
     final: bool
     p_correct: float | None = None
     p_reference: float | None = None
+    little: bool = False
 
 
 def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -> Rung | None:
@@ -140,13 +143,13 @@ def _rung(
     predicted: Doubles | None,
     can: Collection[str],
 ) -> Rung:
-    route = model.routes[action.track]
+    route, little = model.routes[action.track], predicted is None
     if isinstance(action, Answer):
         done = model.states[state].done
         p = None if predicted is None else float(np.clip(predicted[done.index(action.track)], 0.0, 1.0))
         best = None if predicted is None else float(np.clip(predicted[len(done)], 0.0, 1.0))
-        return Rung(route, answers[route], True, p, best)
+        return Rung(route, answers[route], True, p, best, little)
     best = None if predicted is None else float(np.clip(predicted[len(model.states[state].done)], 0.0, 1.0))
     later = [name for name in model.routes[action.track + 1 :] if name in can]
     final = action.track in ladder.final or not later
-    return Rung(route, None, final, best if route == model.reference else None, best)
+    return Rung(route, None, final, best if route == model.reference else None, best, little)

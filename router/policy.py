@@ -13,7 +13,7 @@ asks for it, evidence is bought first: the ladder says what, and when it is enou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TypeAlias
 
@@ -84,6 +84,8 @@ def next(  # noqa: A001 - the name that the design gives it
         raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
     if terms.climb is not None and terms.fixed is None and not terms.complaint:
         rung = next_rung(terms.climb, evidence, {route.name for route in left})
+        if rung is not None and rung.little:
+            return _little(evidence, left, terms, explained(terms.climb, evidence))
         if rung is not None:
             return _climb(rung, terms.climb, evidence, failed)
     bought = [i for i in answers if evidence[i].error is None]
@@ -105,12 +107,19 @@ def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[st
     if rung.bought is not None:
         p, best = rung.p_correct, rung.p_reference
         sure = f"{p:.0%} likely right, {climb.model.reference} {best:.0%}" if p is not None and best is not None else ""
-        reason = f"{because}{sure or 'its answer is taken'}{lost}"
+        reason = f"{because}{sure or 'its answer is taken; how likely it is right was not measured'}{lost}"
         return Commit(rung.route, reason, bought=rung.bought, confidence=rung.p_correct)
     if rung.final:
         reason = f"{because}{rung.route} answers{lost}" if shown else f"no evidence is worth its price{lost}"
         return Commit(rung.route, reason, confidence=rung.p_correct)
     return Buy(rung.route, f"{because}{rung.route}'s answer is worth its price as evidence{lost}")
+
+
+def _little(evidence: Sequence[Attempt], left: Sequence[Route], terms: Terms, shown: str) -> Commit:
+    """The safe route where the ladder was taught by nothing like this: with its own answer where that is there."""
+    step = _safe(left, terms, f"little evidence ({shown or 'no question like this was learnt from'})")
+    whole = [i for i, a in enumerate(evidence) if a.route == step.route and a.purpose is Purpose.ANSWER and _whole(a)]
+    return replace(step, bought=whole[0] if whole else None)
 
 
 def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: Terms) -> Commit:
@@ -185,10 +194,15 @@ def _dearer(route: Route, than: str, routes: Sequence[Route]) -> bool:
     return names.index(route.name) > names.index(than)
 
 
+def _whole(answer: Attempt) -> bool:
+    """Whether an attempt can be given to the caller."""
+    return answer.error is None and answer.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(answer.answer)
+
+
 def _after(evidence: Sequence[Attempt], last: int, left: Sequence[Route], estimates: Mapping[str, Estimate]) -> Step:
     """After a bought answer: keep it if it is whole, else go on to the next dearer route, if there is one."""
     answer = evidence[last]
-    whole = answer.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(answer.answer)
+    whole = _whole(answer)
     tried = {attempt.route for attempt in evidence}
     names = [route.name for route in left]
     dearer = [n for n in names if n not in tried and names.index(n) > names.index(answer.route)]

@@ -150,7 +150,10 @@ def _model(policy: LadderPolicy) -> LadderModel:
         linear = node.smooth.linear if node.smooth is not None else None
         mean, scale, weights = linear or (None, None, None)
         kept = None if weights is None else weights.astype(np.float32)
-        states[state] = StateModel(node.done, len(node.actions), node.default, mean, scale, kept)
+        fitted = StateModel(node.done, len(node.actions), node.default, mean, scale, kept)
+        if node.support is not None and kept is not None:
+            fitted = replace(fitted, spread=node.support.spread, farthest=node.support.farthest)
+        states[state] = fitted
     return LadderModel(
         tuple(track.route for track in policy.ladder.tracks),
         policy.terms.reference.name,

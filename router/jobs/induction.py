@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ...classifiers.evidence import Layout, evidence_rows, layout_of
 from ...classifiers.smoothers import Ridge, Smooth, Smoother
+from ...classifiers.support import Support
 from ..ladder import Action, Answer, Fixed, Ladder, Purchase, State, default_action, state_actions
 from .evaluation.recording import Recording, folds_by_question
 
@@ -62,13 +63,15 @@ class Results:
 class Node:
     """A state: its actions, the one that the best fixed route would take (by its place), and the fitted predictions,
     None where too few questions were there. Columns of a prediction: a probability for each whole answer, that of the
-    best fixed route (their means are `usual`), then the gain of each action at each price (actions x K)."""
+    best fixed route (their means are `usual`), then the gain of each action at each price (actions x K). support: what
+    evidence the fit may speak of."""
 
     actions: tuple[Action, ...]
     default: int
     done: tuple[int, ...]
     smooth: Smooth | None
     usual: Doubles
+    support: Support | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,12 +85,15 @@ class LadderPolicy:
     held_out: Results
 
     def predict(self, state: State, recording: Recording, rows: Integers) -> Doubles:
-        """Predictions for these questions in this state; where nothing was fitted, no gains (the default is taken)."""
+        """Predictions for these questions in this state; where nothing was fitted, or nothing like them was there, the
+        usual probabilities and no gains (the default is taken)."""
         node = self.nodes[state]
+        unknown = np.concatenate([node.usual, np.zeros(len(node.actions) * len(self.terms.prices))])
         if node.smooth is None:
-            none = np.zeros(len(node.actions) * len(self.terms.prices))
-            return np.repeat(np.concatenate([node.usual, none])[None], len(rows), axis=0)
-        return node.smooth.predict(evidence_rows(node.done, recording.seen, self.layout, rows))
+            return np.repeat(unknown[None], len(rows), axis=0)
+        x = evidence_rows(node.done, recording.seen, self.layout, rows)
+        predicted = node.smooth.predict(x)
+        return predicted if node.support is None else np.where(node.support.beyond(x)[:, None], unknown, predicted)
 
     def choose(self, state: State, predicted: Doubles) -> Integers:
         """The place of the best action for each row and price, (n, K); ties to the default."""
@@ -172,7 +178,7 @@ class _Induction:
             x = evidence_rows(done, self._data.seen, self._layout, rows)
             targets = np.concatenate([labels, gains], axis=1)
             smooth = self._terms.smoother.fit(x, targets, self._blocks[rows], labels.shape[1])
-            node = Node(actions, place, done, smooth, usual)
+            node = Node(actions, place, done, smooth, usual, Support.of(x, self._blocks[rows]))
             chosen = best_action(smooth.held_out[:, labels.shape[1] :], len(actions), place)
             held_out = smooth.held_out[:, : labels.shape[1]]
         self._nodes[state] = node

@@ -22,7 +22,9 @@ def state(done: tuple[int, ...], width: int, actions: int, default: int, prices:
     """A state with weights drawn by lot."""
     columns = len(done) + 1 + actions * prices
     weights = RNG.normal(size=(1 + width, columns)).astype(np.float32)
-    return StateModel(done, actions, default, RNG.normal(size=width), 1 + RNG.random(width), weights)
+    spread = RNG.normal(size=(1 + width, 1 + width)).astype(np.float32)
+    mean, scale = RNG.normal(size=width), 1 + RNG.random(width)
+    return StateModel(done, actions, default, mean, scale, weights, spread, 0.3)
 
 
 def model() -> LadderModel:
@@ -61,11 +63,13 @@ def test_it_comes_back_from_json_and_arrays_as_it_was() -> None:
     for key, was in made.states.items():
         now = found.states[key]
         assert (now.done, now.actions, now.default) == (was.done, was.actions, was.default)
-        for part in ("mean", "scale", "weights"):
+        assert now.farthest == was.farthest
+        assert (now.support is None) == (was.weights is None)
+        for part in ("mean", "scale", "weights", "spread"):
             np.testing.assert_array_equal(getattr(now, part), getattr(was, part))
     assert found.states[0, 1].weights is None
     assert all(name.startswith(LADDER_ARRAYS) for name in arrays)
-    assert len(arrays) == 3 * 3
+    assert len(arrays) == 3 * 4
 
 
 def test_nothing_compared_comes_back_as_nothing() -> None:
@@ -83,6 +87,7 @@ def test_nothing_compared_comes_back_as_nothing() -> None:
         ("ladder.1.weights", lambda a: np.concatenate([a, a], axis=1)),
         ("ladder.1.mean", lambda a: None),
         ("ladder.1.scale", lambda a: None),
+        ("ladder.1.spread", lambda a: a[:-1]),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(name: str, changed: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ladder_oracle import predict, seen_of
@@ -56,6 +58,20 @@ def test_every_state_gets_the_numbers_of_the_model_itself(price: int, codes: tup
         wanted = np.concatenate([own[:lead], own[lead:].reshape(fitted.actions, -1)[:, price]])
         np.testing.assert_allclose(every[state], wanted, rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(one, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_a_row_beyond_a_states_training_rows_is_predicted_for_no_more() -> None:
+    ladder = model()
+    fitted = ladder.states[1, 0, 0]
+    assert fitted.mean is not None
+    size = 1 + len(fitted.mean)
+    given = (np.zeros(len(FEATURES), np.float32), [3.0, 0.0, 70.0], [0, 0, 0], [{}, {}, {}])
+    for farthest, near in ((1e9, True), (1e-9, False)):
+        held = replace(fitted, scale=np.ones(size - 1), spread=np.eye(size, dtype=np.float32), farthest=farthest)
+        table = LadderTable(replace(ladder, states={**ladder.states, (1, 0, 0): held}), 0)
+        row = table.row(*given)
+        assert (table.predict_one((1, 0, 0), row) is not None) == near
+        assert table.predict_one((0, 1, 0), row) is not None
 
 
 def test_a_table_is_made_once_for_a_model_and_a_price() -> None:

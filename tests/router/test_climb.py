@@ -15,7 +15,7 @@ from laddered import climbing, evidence_of, failed, said, tiny, unfitted
 from recorded import FULL, SECOND, SMALL, world
 
 from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel
-from pointsman.domain import Attempt, Finish, Objective, Observation, Route
+from pointsman.domain import Attempt, Finish, Objective, Observation, Route, Usage
 from pointsman.router.climb import Climb, Rung, explained, ladder_of, next_rung
 from pointsman.router.jobs.climbing import Climbed, climb
 from pointsman.router.jobs.evaluation.playing import Played, play
@@ -110,14 +110,26 @@ def test_what_is_of_no_route_of_the_ladder_is_not_looked_at() -> None:
     assert next_rung(climbing(), [said("strange")], BOTH) == next_rung(climbing(), (), BOTH)
 
 
-def test_without_a_fit_what_the_best_route_would_do() -> None:
+def test_without_a_fit_what_the_best_route_would_do_and_that_little_is_known() -> None:
     names = ("small", "second", "full")
     for reference in names:
-        assert next_rung(climbing(unfitted(names, reference)), (), names) == Rung(reference, None, True)
+        assert next_rung(climbing(unfitted(names, reference)), (), names) == Rung(reference, None, True, little=True)
         done = next_rung(climbing(unfitted(names, reference)), [said(reference)], names)
-        assert done == Rung(reference, 0, True)
+        assert done == Rung(reference, 0, True, little=True)
     # The best route cannot serve: the dearest that can, for nothing is known.
-    assert next_rung(climbing(unfitted(names, "full")), (), names[:2]) == Rung("second", None, True)
+    assert next_rung(climbing(unfitted(names, "full")), (), names[:2]) == Rung("second", None, True, little=True)
+
+
+def test_of_what_no_training_row_was_like_little_is_known() -> None:
+    """Fitted as before, but for answers of one or two tokens: one of a thousand is beyond them."""
+    short = tiny()
+    probed = short.states[1, 0]
+    spread = np.diag([0.0, 0, 0, 0, 0, 1.0, 0, 0]).astype(np.float32)  # of the constant, four of the text, the length
+    near = replace(probed, spread=spread, farthest=float(np.log1p(2.0)) ** 2)
+    at = climbing(replace(short, states={**short.states, (1, 0): near}))
+    assert next_rung(at, [said("cheap", sure=0.95)], BOTH) == next_rung(climbing(), [said("cheap", sure=0.95)], BOTH)
+    long = said("cheap", sure=0.95, usage=Usage(10, 0, 0, 1000))
+    assert next_rung(at, [long], BOTH) == Rung("dear", None, True, little=True)
 
 
 def test_the_evidence_in_words() -> None:

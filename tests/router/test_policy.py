@@ -222,17 +222,34 @@ def test_what_failed_is_named_beside_what_was_shown() -> None:
         policy.next(QUERY, [failed("cheap"), failed("dear")], {}, LADDER)
 
 
-def test_two_answers_that_agree_or_differ_are_said_to() -> None:
-    """Of three routes the first two were bought; nothing was fitted, so the best one answers."""
-    names = ("small", "second", "full")
-    made = tuple(Route(n, n, "direct", 0, PRICE) for n in names)
-    three = Terms(made, Climbing(0), "full", climb=climbing(unfitted(names, "full")))
+THREE = ("small", "second", "full")
+UNFITTED = Terms(
+    tuple(Route(n, n, "direct", 0, PRICE) for n in THREE), Climbing(0), "full", climb=climbing(unfitted(THREE, "full"))
+)
+
+
+def test_where_the_ladder_was_taught_by_nothing_like_this_the_safe_route_answers() -> None:
+    nothing = policy.next(QUERY, (), {}, UNFITTED)
+    assert nothing == Commit("full", "little evidence (no question like this was learnt from): the safe route answers")
     both = [said("small", "7"), said("second", "7")]
-    assert policy.next(QUERY, both, {}, three).reason == "small and second agree: full answers"
+    reason = "little evidence (small and second agree): the safe route answers"
+    assert policy.next(QUERY, both, {}, UNFITTED) == Commit("full", reason)
     both[1] = said("second", "8")
-    assert policy.next(QUERY, both, {}, three).reason == "small and second differ: full answers"
-    kept = policy.next(QUERY, [said("full")], {}, three)
-    assert kept == Commit("full", "full has answered: its answer is taken", bought=0)
+    assert policy.next(QUERY, both, {}, UNFITTED).reason == reason.replace("agree", "differ")
+
+
+def test_the_safe_route_is_the_owners_not_the_best_fixed_one() -> None:
+    """And its answer, if it was bought already, is not bought again."""
+    safe = replace(UNFITTED, safe_route="second")
+    assert policy.next(QUERY, (), {}, safe).route == "second"
+    bought = policy.next(QUERY, [said("small"), said("second")], {}, safe)
+    assert isinstance(bought, Commit)
+    assert (bought.route, bought.bought) == ("second", 1)
+    cut = policy.next(QUERY, [said("second", finish=Finish.LENGTH)], {}, safe)
+    assert isinstance(cut, Commit)
+    assert (cut.route, cut.bought) == ("second", None)
+    lost = policy.next(QUERY, [failed("second")], {}, safe)
+    assert (lost.route, lost.reason) == ("full", "the safe route cannot serve this query: the dearest that can answers")
 
 
 def test_a_wish_and_observe_go_before_the_ladder() -> None:
