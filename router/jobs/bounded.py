@@ -13,12 +13,14 @@ from typing import Any
 from .checks import BOUNDED, Checked, Kind, check
 
 CHECK_S = 5.0
-"""How long one check may take, in seconds..."""
+"""How long one check may take, in seconds."""
 START_S = 60.0
-"""...and the first one of a process, which has to be started and to load what it needs."""
+"""How long a process may take to start, or to load what it needs for a kind, which is before its first check of it."""
 MEMORY = 4 << 30
 """Bytes of address space that the process may have."""
 _LINE = 16 * 1024 * 1024
+_LOADS: dict[Kind, list[Any]] = {"mathematics": ["1", "$1$"], "regex": ["a", "a"], "json_schema": [{}, "1"]}
+"""A check by which all is loaded that a kind needs."""
 
 
 class Checker:
@@ -27,6 +29,7 @@ class Checker:
     def __init__(self, seconds: float = CHECK_S) -> None:
         self._seconds = seconds
         self._process: asyncio.subprocess.Process | None = None
+        self._loaded: set[Kind] = set()
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Checker:
@@ -39,41 +42,47 @@ class Checker:
         """Whether an answer is right; one whose check took too long or broke down is wrong."""
         if kind not in BOUNDED or text is None:
             return check(kind, wanted, text, tolerance)
-        asked = json.dumps([kind, wanted, text]).encode() + b"\n"
         async with self._turn:
             try:
-                said = await self._ask(asked)
+                said = await self._ask(kind, [wanted, text])
             except BaseException:  # cancelled in between: the process's next line would answer this question
                 await self._stop()
                 raise
         return Checked(*said) if said is not None else Checked(0.0, None)
 
-    async def _ask(self, asked: bytes) -> tuple[float, str | None] | None:
-        limit = self._seconds
-        if self._process is None:
-            limit = START_S
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", __name__),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                limit=_LINE,
-                start_new_session=True,  # a Ctrl-C at the terminal is ours to tell
-            )
-            await self._line(self._process, json.dumps(["exact", "", ""]).encode() + b"\n", limit)
-        line = await self._line(self._process, asked, limit)
+    async def _ask(self, kind: Kind, about: list[Any]) -> tuple[float, str | None] | None:
+        """What the process says; None where it took too long, for which it is ended, or the check broke down."""
+        process = self._process or await self._start()
+        if kind not in self._loaded:
+            if await self._line(process, [kind, *_LOADS[kind]], START_S) is None:
+                await self._stop()
+                return None
+            self._loaded.add(kind)
+        line = await self._line(process, [kind, *about], self._seconds)
         if line is None:
             await self._stop()
         said = json.loads(line) if line else None
         return None if said is None else (float(said[0]), said[1])
 
-    async def _line(self, process: asyncio.subprocess.Process, asked: bytes, limit: float) -> bytes | None:
+    async def _start(self) -> asyncio.subprocess.Process:
+        self._loaded.clear()
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", __name__),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_LINE,
+            start_new_session=True,  # a Ctrl-C at the terminal is ours to tell
+        )
+        return self._process
+
+    async def _line(self, process: asyncio.subprocess.Process, asked: list[Any], limit: float) -> bytes | None:
         """The process's line to this one; None where it took too long or the process ended."""
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             async with asyncio.timeout(limit):
-                process.stdin.write(asked)
+                process.stdin.write(json.dumps(asked).encode() + b"\n")
                 await process.stdin.drain()
                 return await process.stdout.readline() or None
         except (TimeoutError, ConnectionError):
