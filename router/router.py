@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..backends import Endpoint, Engine, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
+from ..backends import Endpoint, Engine, ModelConfig, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
 from ..backends import mode as catalogued
 from ..classifiers import vectors_id
 from ..domain import Decision, Json, Objective, Query, Wish
@@ -193,9 +193,10 @@ class Router:
                 self._exit.callback(self._portal.call, self._close_engines)
             return self._portal
 
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """Where the models run that we launch: a running server's engines, else servers started for this process."""
-        wanted = build.launched(self.models)
+    def endpoints(self, models: Collection[str] | None = None) -> Mapping[str, Endpoint]:
+        """Where those of these models (None: of all) run that we launch: a running server's engines, else servers
+        started for this process."""
+        wanted = build.launched(self._named(models))
         if not wanted:
             return {}
         if (shared := running(self.settings.home, wanted)) is not None:
@@ -204,12 +205,14 @@ class Router:
         self._exit.callback(supervisor.stop)
         return supervisor.start(wanted)
 
-    async def open_engines(self, endpoints: Mapping[str, Endpoint]) -> bool:
-        """Open the way to every model and learn what each can do; whether all told (`learn_capabilities`).
-
-        Raises ConfigError, MissingExtra."""
-        self.engines.update(build.build_engines(self.models, endpoints, self.settings.engines))
+    async def open_engines(self, endpoints: Mapping[str, Endpoint], models: Collection[str] | None = None) -> bool:
+        """Open the way to these models (None: to all) and learn what each can do; whether all told
+        (`learn_capabilities`). Raises ConfigError, MissingExtra."""
+        self.engines.update(build.build_engines(self._named(models), endpoints, self.settings.engines))
         return await self.learn_capabilities()
+
+    def _named(self, models: Collection[str] | None) -> dict[str, ModelConfig]:
+        return {name: model for name, model in self.models.items() if models is None or name in models}
 
     async def learn_capabilities(self) -> bool:
         """Ask every model's server what it can do; whether all told. Those that were down can be asked again."""

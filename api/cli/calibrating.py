@@ -129,11 +129,12 @@ def _run(
     from ...router.jobs.calibrate import run
     from ...router.jobs.contenders import contenders
 
-    contenders(router, names)  # a name that is wrong is said before an engine starts
+    # a name that is wrong is said before an engine starts, and a model that no route here needs is not started
+    models = {one.route.model for one in contenders(router, names)}
 
     async def whole() -> Ran:
         with screen.status("starting the engines"):
-            await router.open_engines(await asyncio.to_thread(router.endpoints))
+            await router.open_engines(await asyncio.to_thread(router.endpoints, models), models)
         try:
             entered = contenders(router, names, samples=samples, max_tokens=max_tokens)
             with _Progress(screen) as progress:

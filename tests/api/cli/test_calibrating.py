@@ -130,6 +130,27 @@ def test_a_route_that_never_answers_is_left_out_by_name(tmp_path: Path, capsys: 
     assert "24 runs failed; --resume tries them again." in shown
 
 
+@pytest.mark.usefixtures("quick_fits")
+def test_a_model_that_no_named_route_needs_is_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Starting it would fail: its file is no model. Asked for, it is an error before anything runs."""
+    (tmp_path / "broken.gguf").write_bytes(b"no model at all")
+    file = tmp_path / "c.yaml"
+    file.write_text(f"""
+models:
+  digits: {{embedded: digits}}
+  big: {{path: {tmp_path}/broken.gguf, parameters: 70}}
+routes:
+  small: {{model: digits, mode: direct}}
+  full: {{model: digits}}
+  dear: {{model: big}}
+""")
+    asked = ["--config", str(file), "--home", str(tmp_path / "h"), "--data", str(questions(tmp_path, 4))]
+    assert main(["calibrate", *asked, "--routes", "small,full"]) == 0
+    assert "12 questions, 48 runs" in capsys.readouterr().out
+    assert main(["calibrate", *asked, "--routes", "small,dear"]) == 1
+    assert "models.big: the engine ended" in capsys.readouterr().err
+
+
 def test_where_every_route_is_silent_the_exit_code_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("models: {gone: {url: 'http://127.0.0.1:9/v1', model: m, parameters: 1}}\n")
