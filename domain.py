@@ -72,7 +72,8 @@ class Query:
 
     `max_tokens` bounds thought and answer together. `logprobs` is how many alternatives a token the caller wants to
     see (0: only the token drawn; None: no log-probabilities). `extra` holds request fields that we do not know and
-    pass on as they are."""
+    pass on as they are. `group` is the task or topic with which it is held out where it is learnt from; no model sees
+    it (None: nobody said, so it is one of its own)."""
 
     messages: tuple[Json, ...]
     tools: tuple[Json, ...] = ()
@@ -83,6 +84,7 @@ class Query:
     sampling: Sampling = Sampling()
     logprobs: int | None = None
     extra: Json = field(default_factory=dict[str, Any])
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ class Outcome:
 class Observation:
     """One route's result on one query, as training and evaluation read it: from the store or from a table of outcomes.
 
-    query_id: one per distinct question; group: what is held out together (a benchmark, a topic; for live traffic the
+    query_id: one per distinct question; group: what is held out together (a benchmark, a topic; where nobody said, the
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
     None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model,
     thinking_budget and mode: what the route stood for when it answered (model None: the route's name alone says it;

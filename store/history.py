@@ -4,13 +4,13 @@ a decision that was only asked for, where somebody said how it turned out."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from ..domain import Attempt, Finish, Observation, Purpose, Query
 from .database import Database
-from .ledger import read_page
+from .ledger import read_groups, read_page
 from .outcomes import label
 from .records import Record
 from .texts import last_user_text, query_hash
@@ -29,17 +29,20 @@ def observations(
 
     Only the attempt whose answer the caller got, the last one, takes the decision's label; those that it escalated
     from keep `correct` None (their tokens are still worth knowing), and an attempt that failed is left out: an outage
-    is no wrong answer. The query's hash is its id and its group; the same route's further answers to it are further
-    samples. A decision that nothing was run for (its caller did that) counts where it has a label, its tokens unknown.
+    is no wrong answer. The query's hash is its id; its group is the last one that the question was given, whenever and
+    by whomever it is asked, else the hash too. The same route's further answers to it are further samples. A decision
+    that nothing was run for (its caller did that) counts where it has a label, its tokens unknown.
 
     text_of: what of a query is learnt from (where texts are kept). encoder: features and embeddings of another encoder
     are left out; None takes all.
     Read in pages, each in its own short transaction, so it hinders no writer. Raises StoreError."""
     seen: Counter[tuple[str, str]] = Counter()
+    with database.reading() as connection:
+        groups = read_groups(connection)
     for record in records(database, since):
-        for observation in _of_record(record, text_of, encoder):
+        for observation in _of_record(record, groups, text_of, encoder):
             key = (observation.query_id, observation.route)
-            yield _sample(observation, seen[key])
+            yield replace(observation, sample=seen[key])
             seen[key] += 1
 
 
@@ -60,7 +63,9 @@ def answered(attempt: Attempt) -> bool:
     return attempt.error is None and attempt.finish not in (Finish.ERROR, Finish.CANCELLED)
 
 
-def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | None) -> Iterator[Observation]:
+def _of_record(
+    record: Record, groups: Mapping[str, str], text_of: Callable[[Query], str], encoder: str | None
+) -> Iterator[Observation]:
     answers = [attempt for attempt in record.attempts if attempt.purpose is Purpose.ANSWER]
     verdict = label(record.outcomes)
     query_id = record.query_hash or query_hash(record.query)
@@ -68,7 +73,7 @@ def _of_record(record: Record, text_of: Callable[[Query], str], encoder: str | N
     route = record.decision.route
     asked = Observation(
         query_id=query_id,
-        group=query_id,
+        group=groups.get(query_id, query_id),
         route=route.name,
         correct=None if verdict is None else verdict.correct,
         input_tokens=None,
@@ -107,7 +112,3 @@ def _probe_cost(record: Record, answer: Attempt) -> float:
     """What the probes about this answer cost, in currency."""
     probes = (a for a in record.attempts if a.purpose is Purpose.PROBE and a.route == answer.route)
     return sum(probe.cost for probe in probes)
-
-
-def _sample(observation: Observation, number: int) -> Observation:
-    return replace(observation, sample=number) if number else observation

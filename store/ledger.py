@@ -67,6 +67,13 @@ def read_observed(connection: Connection, since: datetime | None = None) -> list
     return [decision_of(row, ()) for row in connection.execute(wanted).mappings()]
 
 
+def read_groups(connection: Connection) -> dict[str, str]:
+    """The group of each question that was given one, by the question's hash; the last one that it was given."""
+    group = queries.c.limits["group"].as_string()
+    given = select(queries.c.hash, group).join(decisions).where(group.is_not(None)).order_by(decisions.c.created_at)
+    return {row[0]: row[1] for row in connection.execute(given)}
+
+
 def known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Which of these decisions are written."""
     return set(connection.execute(select(decisions.c.id).where(decisions.c.id.in_(ids))).scalars()) if ids else set()

@@ -36,6 +36,7 @@ def redacted(record: Record) -> Record:
         max_tokens=record.query.max_tokens,
         sampling=record.query.sampling,
         logprobs=record.query.logprobs,
+        group=record.query.group,
     )
     decision = replace(record.decision, evidence=_redacted(record.decision.evidence), warnings=())
     return replace(

@@ -115,6 +115,7 @@ def query_row(record: Record, *, keep_text: bool) -> dict[str, Any]:
             "max_tokens": query.max_tokens,
             "logprobs": query.logprobs,
             "sampling": _fields(query.sampling, _SAMPLING),
+            "group": None if query.group is None else storable(query.group),
         },
         "features": record.features,
         "embedding": record.embedding,
@@ -136,6 +137,7 @@ def query_of(row: Row) -> Query:
         sampling=Sampling(**limits["sampling"]),
         logprobs=limits["logprobs"],
         extra=demands.get("extra", {}),
+        group=limits.get("group"),
     )
 
 

@@ -134,7 +134,8 @@ queries = Table(
     Column("encoder", String),
 )
 """What was asked, one row a decision. messages, tools and demands (what else the caller wrote) are NULL where texts
-are not kept; hash, limits (numbers only), features and embedding are always there."""
+are not kept; hash, limits (numbers, and the group that the question was given), features and embedding are always
+there."""
 
 attempts = Table(
     "attempts",

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...domain import Json, Query
+from ...domain import Json
 from ...errors import BackendUnavailable, DataError
-from ...store import COLUMNS, Constellation, query_hash, read_table, write_constellation, write_table
+from ...store import COLUMNS, Constellation, read_table, write_constellation, write_table
 from ..router import Router
 from ..signs import NAMES
 from .budgets import Best, best_budgets, constellation, dominated
@@ -23,7 +23,7 @@ from .evaluation.replay import Aim
 from .journal import Journal, trials
 from .probe_worth import Told, worths
 from .release import Released, release
-from .sources import Source, from_store
+from .sources import from_store
 from .trying import Progress, run_trials
 from .verifiable import Verifiable
 
@@ -96,11 +96,11 @@ def conclude(router: Router, ran: Ran, out: Path, folds: Folds = lambda what, do
     # What came with the answers at no cost; what was asked about them is charged where the store is learnt from.
     columns = [*COLUMNS, *(name for name in NAMES if any(name in row for row in ran.rows))]
     write_table(out, [{name: row.get(name) for name in columns} for row in ran.rows])
-    released = None
+    released, standing = None, router.decider.standing
+    aim = Aim(standing.routes, standing.objective, standing.safe_route)
     try:
-        released = release(
-            router.store, _source(router, ran.questions), router.decider.embedder, router.settings.home / "artifacts"
-        )
+        source = from_store(router.store, aim, router.decider.embedder)
+        released = release(router.store, source, router.decider.embedder, router.settings.home / "artifacts")
     except DataError as error:
         notes.append(f"Nothing was learnt: {error}")
     if len(ran.entered) < 2:
@@ -120,16 +120,6 @@ def conclude(router: Router, ran: Ran, out: Path, folds: Folds = lambda what, do
     dear = max((c.name for c in ran.entered), key=lambda name: (told[name]["accuracy"], told[name]["cost"]))
     evidence = worths(ran.rows, cheap, dear)
     return Calibrated(out, routes, released, figures, best, dominated(told), tuple(notes), evidence)
-
-
-def _source(router: Router, questions: Sequence[Verifiable]) -> Source:
-    """The store as training data, a question that was calibrated on in its own group: a task is held out whole."""
-    standing = router.decider.standing
-    aim = Aim(standing.routes, standing.objective, standing.safe_route)
-    source = from_store(router.store, aim, router.decider.embedder)
-    groups = {query_hash(Query(messages=({"role": "user", "content": q.prompt},))): q.group for q in questions}
-    grouped = tuple(replace(o, group=groups.get(o.query_id, o.group)) for o in source.observations)
-    return replace(source, observations=grouped)
 
 
 def _evaluated(router: Router, made: Constellation, table: Path, folds: Folds) -> Json:

@@ -110,7 +110,7 @@ class _Trier:
         if not self._spent[name] and self._failures[name] >= GIVE_UP:
             return False
         asked = ({"role": "user", "content": trial.question.prompt},)
-        query = Query(messages=asked, max_tokens=trial.contender.max_tokens)
+        query = Query(messages=asked, max_tokens=trial.contender.max_tokens, group=trial.question.group)
         try:
             _, answered = await collect(self._router.run(query, trial.contender.wish, signs=True))
         except (BackendError, ContextTooLong) as error:

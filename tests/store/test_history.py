@@ -135,6 +135,25 @@ def test_the_same_question_again_is_another_sample(store: Store, make_record: Ma
     assert [each.sample for each in logged(store, *asked)] == [0, 0, 1, 2]
 
 
+def test_a_question_that_was_given_a_group_is_in_it_whenever_it_is_asked(
+    store: Store, make_record: MakeRecord, moment: datetime
+) -> None:
+    """Before and after, by whoever asks; the last group counts, and outside of `since` too. Others are their own."""
+
+    def asked(name: str, minutes: int, said: str = "3+4=", group: str | None = None) -> Record:
+        record = make_record(name, said, created_at=moment + timedelta(minutes=minutes))
+        return replace(record, query=replace(record.query, group=group))
+
+    records = (asked("a", 0), asked("b", 1, group="z"), asked("c", 2, group="sums"), asked("d", 3, "5-1="))
+    other = text_hash("5-1=")
+    assert [each.group for each in logged(store, *records)] == ["sums"] * 3 + [other]
+    late = store.observations(moment + timedelta(minutes=3))
+    assert [each.group for each in late] == [other]
+    assert store.put(asked("e", 4, " 3+4=  "))
+    late = store.observations(moment + timedelta(minutes=4))
+    assert [each.group for each in late] == ["sums"]
+
+
 def test_since_is_the_first_moment_that_counts(store: Store, make_record: MakeRecord, moment: datetime) -> None:
     made = [make_record(f"d{n}", str(n), created_at=moment + timedelta(hours=n)) for n in range(3)]
     assert [each.text for each in logged(store, *made, since=moment + timedelta(hours=1))] == ["1", "2"]

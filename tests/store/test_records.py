@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +17,9 @@ def test_a_redacted_record_keeps_numbers_names_and_the_hash(
     make_record: Callable[..., Record], make_attempt: Callable[..., Attempt]
 ) -> None:
     record = make_record(attempts=(make_attempt(error="no", warnings=("w",)), make_attempt()))
+    record = replace(record, query=replace(record.query, group="sums"))
     bare = redacted(record)
-    assert bare.query.messages == ()
+    assert (bare.query.messages, bare.query.group) == ((), "sums")
     assert bare.query_hash == query_hash(record.query)
     assert [(a.answer, a.error, a.warnings) for a in bare.attempts] == [(None, TEXT_NOT_KEPT, ()), (None, None, ())]
     assert [a.usage for a in bare.attempts] == [a.usage for a in record.attempts]

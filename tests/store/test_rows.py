@@ -99,6 +99,7 @@ queries = st.builds(
     sampling=st.builds(Sampling, temperature=st.none() | numbers, top_k=st.none() | counts, seed=st.none() | counts),
     logprobs=st.none() | counts,
     extra=objects,
+    group=st.none() | plain_text,
 )
 sayings = st.tuples(st.just(Metric.VERDICT), st.sampled_from(Verdict)) | st.tuples(
     st.sampled_from([Metric.CORRECT, Metric.SCORE]), st.floats(0, 1)

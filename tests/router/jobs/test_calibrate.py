@@ -19,7 +19,9 @@ from pointsman.router.jobs.contenders import contenders
 from pointsman.router.jobs.evaluation.contest import Rules
 from pointsman.router.jobs.evaluation.evaluate import Settings, evaluate, plain
 from pointsman.router.jobs.evaluation.reading import read_recording
+from pointsman.router.jobs.evaluation.replay import Aim
 from pointsman.router.jobs.journal import Journal
+from pointsman.router.jobs.sources import from_store
 from pointsman.store import DerivedRoute, read_constellation, read_table
 
 QUESTIONS = chain_questions(12, 1, 2, 3, 5)
@@ -114,6 +116,16 @@ def test_the_runs_are_in_the_store_with_outcomes_and_an_artifact_was_learnt(play
     assert released is not None
     assert released.retrained.report["groups"] == ["chain-1", "chain-2", "chain-3", "chain-5"]
     assert [row.id for row in played.router.store.artifacts()] == [released.retrained.artifact.id]
+
+
+def test_a_later_retraining_holds_out_the_same_tasks(played: Played) -> None:
+    """What a question belongs to is in the store: who retrains knows nothing of the calibration."""
+    standing = played.router.decider.standing
+    aim = Aim(standing.routes, standing.objective, standing.safe_route)
+    source = from_store(played.router.store, aim, played.router.decider.embedder)
+    assert {o.group for o in source.observations} == {q.group for q in QUESTIONS}
+    asked = {o.text: o.group for o in source.observations}
+    assert asked == {q.prompt: q.group for q in QUESTIONS}
 
 
 async def test_too_few_questions_are_notes_and_the_table_is_there(tmp_path: Path) -> None:
