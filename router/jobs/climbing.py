@@ -21,9 +21,8 @@ from ...domain import Json, Observation
 from ...store import Constellation, RecordedRoute
 from ..ladder import Ladder, State, Track, serving_ladder
 from ..objectives import Point
-from .effects import pooled
 from .evaluation.contest import error_prices
-from .evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, SHIFT_ERRORS, best_fixed, shifts
+from .evaluation.plans import SHIFT_CAUTION, best_fixed, shifts, sure_gain
 from .evaluation.recording import Recording, folds_by_question, question_of
 from .evaluation.replay import Aim
 from .induction import LadderPolicy, Terms, fixed_results, induce
@@ -135,9 +134,7 @@ def _points(recording: Recording, policy: LadderPolicy, *, shift: bool) -> tuple
     found: list[Point] = []
     for k in range(len(policy.terms.prices)):
         right, cost = policy.held_out.correct[:, k].astype(np.float64), policy.held_out.cost[:, k]
-        difference = right - base
-        mean, error = pooled(difference - (SHIFT_CAUTION if shift else 0.0) * np.abs(difference), recording.folds)
-        sure = float(base.mean()) + mean - (SHIFT_ERRORS if shift else SAME_ERRORS) * error
+        sure = float(base.mean()) + sure_gain(right - base, recording.folds, shift=shift)
         sure = min(1.0, max(0.0, sure))
         found.append(Point(float(right.mean()), float(cost.mean()), rung=k, sure=sure))
     return tuple(found)

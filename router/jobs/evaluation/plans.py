@@ -165,10 +165,16 @@ def choose(
 def _keeps(candidate: Candidate, reference: Fixed, base: Doubles, allowed: float, train: Recording) -> bool:
     if candidate.plan == Plan("fixed", route=reference.name):
         return True
-    shift = shifts(train)
-    difference = candidate.correct - base
+    return sure_gain(candidate.correct - base, train.folds, shift=shifts(train)) >= allowed
+
+
+def sure_gain(difference: Doubles, folds: NDArray[np.str_], *, shift: bool) -> float:
+    """How much of the difference (n,) in being right, question by question, may be relied on for questions to come.
+
+    folds (n,): their groups; shift: whether the questions to come are of other groups. Then losses weigh more than
+    gains, and of one group alone no gain is believed: nothing says that it is not that group's own."""
     caution = SHIFT_CAUTION if shift else 0.0
-    mean, error = pooled(difference - caution * np.abs(difference), train.folds)
-    if shift and len(set(train.folds.tolist())) < 2:
+    mean, error = pooled(difference - caution * np.abs(difference), folds)
+    if shift and len(set(folds.tolist())) < 2:
         mean = min(mean, 0.0)
-    return mean - (SHIFT_ERRORS if shift else SAME_ERRORS) * error >= allowed
+    return mean - (SHIFT_ERRORS if shift else SAME_ERRORS) * error

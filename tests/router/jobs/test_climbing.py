@@ -148,6 +148,16 @@ def test_the_points_are_what_the_ladder_came_to_held_out(grouped: bool) -> None:
     assert min(p.cost for p in found.points) < 0.8 * max(p.cost for p in found.points)
 
 
+def test_from_one_group_alone_no_gain_may_be_relied_on() -> None:
+    """Easy questions are right more often by small. That many groups say so is worth something; that one does, not."""
+    found = climb(logged(960), AIM)
+    assert found is not None
+    best = float(found.recording.correct[:, 1].mean())
+    alone = replace(found.recording, folds=np.full(len(found.recording), "g0"))
+    sure = [p.sure or 0.0 for p in climbing._points(alone, found.policy, shift=True)]
+    assert max(p.sure or 0.0 for p in found.points) > best >= max(sure)
+
+
 def test_what_signs_tell_is_learnt() -> None:
     """Small is sure where it is right: nearly all of the quality for little more than half of the cost."""
     found = climb(logged(240), AIM)
