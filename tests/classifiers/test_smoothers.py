@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,6 +125,21 @@ def test_neighbours_are_the_nearest_drawn_towards_all() -> None:
     assert fitted.predict(np.array([[0.0], [9.0], [4.9]]))[:, 0] == pytest.approx([0, 1, 2 / 3])
     drawn = Neighbours(count=3, prior=3.0).fit(x, y, np.arange(10) % 2, 1)
     assert drawn.predict(np.array([[0.0]]))[0, 0] == pytest.approx(0.25)
+
+
+def test_neighbours_are_sought_by_one_thread() -> None:
+    """Others, once started, live as long as the process does: none is there afterwards that was not before."""
+    code = """
+import numpy as np, psutil, sklearn.neighbors
+from pointsman.classifiers.smoothers import Neighbours
+x = np.random.default_rng(0).normal(size=(600, 24))
+before = psutil.Process().num_threads()
+Neighbours().fit(x, x[:, :3], np.arange(600) % 5, 2)
+print(psutil.Process().num_threads() - before)
+"""
+    told = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/", env=told)
+    assert done.stdout.strip() == "0"
 
 
 def test_rows_are_standardised_as_the_training_rows_were() -> None:
