@@ -7,14 +7,15 @@ what holds."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, TypeAlias, cast
+from typing import IO, Any, TypeAlias
 
 from ...domain import Json
 from ...errors import DataError
+from ...store import read_json_lines
 from .contenders import Contender
 from .verifiable import Verifiable
 
@@ -105,16 +106,15 @@ class Journal:
         if whole < len(data):
             with self.file.open("r+b") as file:
                 file.truncate(whole)
-        for number, line in enumerate(data[:whole].splitlines(), start=1):
+        for number, row in read_json_lines(self.file):
             try:
-                row: Any = json.loads(line)
-                _key(row)
-            except (ValueError, KeyError, TypeError) as error:
+                hash(_key(row))
+            except (KeyError, TypeError) as error:
                 raise DataError(f"line {number} is no run of a calibration: {error}", file=str(self.file)) from None
-            yield cast("Json", row)
+            yield dict(row)
 
 
-def _key(row: Json) -> Key:
+def _key(row: Mapping[str, Any]) -> Key:
     return tuple(row[name] for name in ("query_id", "route", "model", "mode", "sample", "max_tokens"))
 
 

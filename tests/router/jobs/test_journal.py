@@ -68,8 +68,25 @@ def test_a_new_start_keeps_the_earlier_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"query_id": 1}'])
-def test_a_file_that_is_no_journal_is_said(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("start", ["", "\ufeff", "\n \n"])
+def test_what_an_editor_leaves_in_it_is_no_fault(tmp_path: Path, start: str) -> None:
+    """A mark of its encoding, blank lines: as in every file of JSON lines."""
+    file = tmp_path / "runs.jsonl"
+    file.write_text(f"{start}{json.dumps(done(TRIALS[0]))}\n\n")
+    with Journal(file, resume=True) as journal:
+        assert [journal.row(t) is not None for t in TRIALS[:2]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "no JSON"),
+        ("[]", "no JSON object"),
+        ('{"query_id": 1}', "no run of a calibration: 'route'"),
+        (json.dumps({**done(TRIALS[0]), "sample": []}), "no run of a calibration: unhashable"),
+    ],
+)
+def test_a_file_that_is_no_journal_is_said(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "runs.jsonl").write_text(line + "\n")
-    with pytest.raises(DataError, match="line 1 is no run of a calibration"):
+    with pytest.raises(DataError, match=f"runs.jsonl: line 1 is {said}"):
         Journal(tmp_path / "runs.jsonl", resume=True)
