@@ -79,7 +79,8 @@ def _best(best: tuple[Best, ...]) -> Any:
 
 
 def _evidence(told: Told) -> Any:
-    rows = [
+    rows = [("the answer itself", "", "", share(told.cost))]
+    rows += [
         (
             w.evidence,
             f"{w.auroc:.2f} ({w.ci95[0]:.2f} to {w.ci95[1]:.2f})",

@@ -57,7 +57,7 @@ class Worth:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The table for one cheap route. accuracy, dear_accuracy: shares; cost: of its answer, as a share of the dear
-    route's."""
+    route's; what evidence costs comes on top of it."""
 
     route: str
     dear: str

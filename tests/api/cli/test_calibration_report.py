@@ -67,6 +67,8 @@ def test_what_evidence_tells_is_a_table_for_each_cheap_route() -> None:
     text = shown(Ran((), (), (), 0, {}), made)
     assert "What tells whether small is right (50.0%; full 90.0%)" in text
     assert "0.52 (0.45 to 0.60)" in text
+    (line,) = [line for line in text.splitlines() if "the answer itself" in line]
+    assert "2.0%" in line
     (line,) = [line for line in text.splitlines() if "p_right" in line]
     assert "0.71 (0.64 to 0.78)" in line
     assert "no gap" in line
