@@ -33,8 +33,8 @@ import numpy as np  # noqa: E402 - the thread limits must stand before
 from figures_file import OUT, write  # noqa: E402
 
 from pointsman.classifiers import TrainingSet, brier, ece, load_embedder, training_set  # noqa: E402
+from pointsman.classifiers.alone import Alone, fit_alone  # noqa: E402
 from pointsman.classifiers.estimators import Estimator  # noqa: E402
-from pointsman.classifiers.fitting import Alone, fit_alone  # noqa: E402
 from pointsman.classifiers.parts import Part  # noqa: E402
 from pointsman.classifiers.relatives import FEWEST_RELATIVES, Relatives, heard_by  # noqa: E402
 from pointsman.classifiers.training import beside, folds  # noqa: E402

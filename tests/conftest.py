@@ -20,7 +20,7 @@ settings.load_profile("pointsman")
 @pytest.fixture
 def quick_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fits try few candidates: for tests that claim nothing of how well a fit fits."""
-    from pointsman.classifiers.fitting import FitSettings
+    from pointsman.classifiers.shrinkage import FitSettings
 
     few = partial(FitSettings, inner_folds=2, strengths=(0.1,), token_penalties=(0.03,), embedding_scales=(0.0,))
     monkeypatch.setattr("pointsman.classifiers.fitting.FitSettings", few)

@@ -29,8 +29,8 @@ from pointsman.classifiers import (
     shipped_artifacts,
 )
 from pointsman.classifiers import artifact as module
-from pointsman.classifiers.fitting import FitSettings
 from pointsman.classifiers.ladder_model import LadderModel, StateModel
+from pointsman.classifiers.shrinkage import FitSettings
 from pointsman.domain import Price
 from pointsman.errors import ArtifactError
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pointsman.classifiers import FEATURES, Estimator, Prediction, RouteKey, fit, save
 from pointsman.classifiers.estimators import ROWS_AT_ONCE
-from pointsman.classifiers.fitting import FitSettings
+from pointsman.classifiers.shrinkage import FitSettings
 
 F, D, K, R = len(FEATURES), 256, 64, 5
 P = 1 + F + K

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from pointsman.classifiers import Estimator, TrainingSet, fit, training_set
+from pointsman.classifiers.alone import fit_alone
 from pointsman.classifiers.calibration import logit, sigmoid
 from pointsman.classifiers.estimators import Doubles
 from pointsman.classifiers.features import FEATURES
-from pointsman.classifiers.fitting import FitSettings, fit_alone
 from pointsman.classifiers.relatives import OWN_LABELS, with_relatives
+from pointsman.classifiers.shrinkage import FitSettings
 from pointsman.domain import Observation
 
 QUICK = FitSettings(strengths=(0.01, 0.1), token_penalties=(0.1,), embedding_scales=(0.0,), inner_folds=3)

@@ -12,8 +12,8 @@ import numpy as np
 
 from pointsman.classifiers import Artifact, Embedder, RouteKey, fit, load_embedder, training_set
 from pointsman.classifiers.features import FEATURES
-from pointsman.classifiers.fitting import FitSettings
 from pointsman.classifiers.ladder_model import LadderModel, StateModel
+from pointsman.classifiers.shrinkage import FitSettings
 from pointsman.domain import Attempt, Enforcement, Finish, Observation, Price, Purpose, Route, Tier, Usage
 from pointsman.router.climb import Climb
 from pointsman.router.decide import Learnt
