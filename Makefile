@@ -11,7 +11,7 @@ EXTRAS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-probes lock clean
+.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-routellm bench-new-route bench-probes lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -69,6 +69,12 @@ bench-encoders: $(VENV)/.test  ## measure the text encoders: writes benchmarks/o
 
 bench-routing: $(VENV)/.test  ## what routing is worth on recorded outcomes (POINTSMAN_OUTCOMES names the tables); writes docs/results.md
 	@$(BIN)/python benchmarks/bench_routing.py --write
+
+bench-routellm: $(VENV)/.test  ## the text alone by RouteLLM's protocol (POINTSMAN_OUTCOMES names the tables); writes docs/results.md
+	@$(BIN)/python benchmarks/bench_routellm.py --write
+
+bench-new-route: $(VENV)/.test  ## what 20 labels of a new route tell (POINTSMAN_OUTCOMES names the tables); writes benchmarks/out/new_route.json
+	@$(BIN)/python benchmarks/bench_new_route.py
 
 bench-probes: $(VENV)/.test  ## what each kind of evidence tells, live on the models that come with it; writes docs/results.md
 	@$(BIN)/python benchmarks/bench_probes.py --write

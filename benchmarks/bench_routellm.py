@@ -1,6 +1,6 @@
 """Routing on the text alone by RouteLLM's own protocol, on the rows of its published curves, beside its figures.
 
-    POINTSMAN_OUTCOMES=FOLDER python benchmarks/bench_routellm.py [--write]
+    POINTSMAN_OUTCOMES=FOLDER make bench-routellm          (or python benchmarks/bench_routellm.py [--write])
 
 APGR as Ong et al. define it (2024, arXiv 2406.18665v4): the share of the gap between the weak and the strong model that
 is recovered (PGR), over the share of calls to the strong one, all test questions in one ranking, at tenths of the

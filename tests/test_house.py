@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -53,6 +54,16 @@ def test_functions_fit_a_screen() -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (node.end_lineno or 0) - node.lineno >= 60
     ]
     assert long == []
+
+
+def test_every_benchmark_has_a_make_target() -> None:
+    """`make help` lists what can be measured."""
+    told = (ROOT / "Makefile").read_text()
+    listed = set(re.findall(r"^([a-z-]+):.*## ", told, re.MULTILINE))
+    for file in (ROOT / "benchmarks").glob("bench_*.py"):
+        target = "bench" if file.stem == "bench_decision" else file.stem.replace("_", "-")
+        assert target in listed, f"{file.name} has no target {target}"
+        assert re.search(rf"^{target}:.*\n\t.*benchmarks/{file.name}", told, re.MULTILINE)
 
 
 def loaded_after(code: str) -> set[str]:
