@@ -145,6 +145,8 @@ class Capabilities:
     thinks: bool | None = None
     switchable: bool | None = None
     """Whether thinking can be turned off."""
+    continues: bool | None = None
+    """Whether an answer that was cut off can be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)

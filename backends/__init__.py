@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .budget import Allotment, allot, two_pass
+    from .budget import Allotment, allot, gone_on, two_pass
     from .catalogue import Mode, load_modes, mode, prepare
     from .child import ChildStatus
     from .config import EnginesConfig, ModelConfig, Timeouts
@@ -65,6 +65,7 @@ _WHERE = {
     "create": "engines",
     "dialect": "dialects",
     "embedded_path": "embedded",
+    "gone_on": "budget",
     "load_modes": "catalogue",
     "mode": "catalogue",
     "parameters": "families",
@@ -102,6 +103,7 @@ __all__ = [
     "create",
     "dialect",
     "embedded_path",
+    "gone_on",
     "load_modes",
     "mode",
     "parameters",

@@ -198,6 +198,13 @@ def _unfinished(call: Call, first: Call, one: _Pass, allotment: Allotment) -> bo
     return allotment.total is None or one.usage.output < allotment.total
 
 
+def gone_on(before: Usage, after: Usage) -> Usage:
+    """The usage of a call and of the one that went on from its end, as one: the prompt once, plus what the second had
+    to read again."""
+    prompt = before.prompt + after.prompt - after.cached
+    return Usage(prompt, before.cached, before.thought + after.thought, before.answer + after.answer)
+
+
 def _left(deadline_ms: float | None, started: float) -> float | None:
     return None if deadline_ms is None else max(1.0, deadline_ms - (time.monotonic() - started) * 1e3)
 
@@ -205,14 +212,13 @@ def _left(deadline_ms: float | None, started: float) -> float | None:
 def _merged(call: Call, one: _Pass, last: Finished, enforced: Enforcement, started: float) -> Finished:
     """Both passes as one: the prompt once, plus what the second pass had to read again."""
     before, after = one.usage, last.usage
+    usage = gone_on(before, after)
     if one.done is None:  # broken off before it told what it had read: charge the prompt as read in full
-        prompt, cached = max(0, after.prompt - before.output), 0
-    else:
-        prompt, cached = before.prompt + after.prompt - after.cached, before.cached
+        usage = replace(usage, prompt=max(0, after.prompt - before.output), cached=0)
     timings = one.done.timings if one.done else last.timings
     return replace(
         last,
-        usage=Usage(prompt, cached, before.thought + after.thought, before.answer + after.answer),
+        usage=usage,
         timings=Timings((time.monotonic() - started) * 1e3, timings.first_token_ms, timings.prompt_ms),
         enforced=enforced,
         continuation=Continuation(call.thought_prefix + "".join(one.thought), ended=one.ended),

@@ -92,7 +92,8 @@ class OpenAIEngine:
         if facts.context is None:
             listed = {info.id: info.context for info in await self.models()}
             self._facts = facts = replace(facts, context=listed.get(facts.model))
-        return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, facts.switchable)
+        goes_on = facts.continues is not None
+        return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, facts.switchable, goes_on)
 
     async def health(self) -> Health:
         """See Engine.health."""

@@ -128,6 +128,7 @@ class TransformersEngine:
             images=False,
             thinks=thinks,
             switchable=loaded.template.switchable if thinks else None,
+            continues=True,
         )
 
     async def health(self) -> Health:

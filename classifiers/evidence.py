@@ -55,11 +55,11 @@ def layout_of(seen: Seen) -> Layout:
     return tuple(tuple(name for name in known if known[name][:, route].any()) for route in range(seen.tokens.shape[1]))
 
 
-def evidence_names(done: Sequence[int], layout: Layout) -> tuple[str, ...]:
+def evidence_names(done: Sequence[int], layout: Layout, begun: Sequence[int] = ()) -> tuple[str, ...]:
     """Names of the columns of `evidence_rows` for these answers (columns of `seen`, ascending)."""
     names = list(TEXT_FEATURES)
-    for route in done:
-        names += [f"log_tokens[{route}]", f"unread[{route}]"]
+    for route in sorted((*done, *begun)):
+        names += [f"log_tokens[{route}]", f"unread[{route}]"] if route in done else []
         names += [f"{sign}[{route}]" for sign in layout[route]]
     names += [f"agree[{a},{b}]" for a, b in combinations(done, 2)]
     if len(done) > 2:
@@ -67,14 +67,18 @@ def evidence_names(done: Sequence[int], layout: Layout) -> tuple[str, ...]:
     return tuple(names)
 
 
-def evidence_rows(done: Sequence[int], seen: Seen, layout: Layout, rows: Integers) -> Doubles:
-    """Evidence (len(rows), p) of these rows when the answers `done` (columns of `seen`, ascending) are there. What a
-    sign does not say (NaN, or not there at all) counts as one half."""
+def evidence_rows(
+    done: Sequence[int], seen: Seen, layout: Layout, rows: Integers, begun: Sequence[int] = ()
+) -> Doubles:
+    """Evidence (len(rows), p) of these rows when the answers `done` (columns of `seen`, ascending) are there, and the
+    beginnings of those in `begun`: of them the signs alone tell. What a sign does not say (NaN, or not there at all)
+    counts as one half."""
     columns: list[Doubles] = [seen.features[rows][:, column].astype(np.float64) for column in TEXT_COLUMNS]
     codes = seen.answers[rows][:, list(done)]
-    for place, route in enumerate(done):
-        columns.append(np.log1p(seen.tokens[rows, route]))
-        columns.append((codes[:, place] < 0).astype(np.float64))
+    for route in sorted((*done, *begun)):
+        if route in done:
+            columns.append(np.log1p(seen.tokens[rows, route]))
+            columns.append((codes[:, list(done).index(route)] < 0).astype(np.float64))
         for sign in layout[route]:
             values = seen.signs[sign][rows, route] if sign in seen.signs else np.full(len(rows), np.nan)
             columns.append(np.where(np.isnan(values), 0.5, values))

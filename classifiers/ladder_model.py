@@ -31,9 +31,12 @@ Floats: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateModel:
-    """One state. done: the answers that are there, ascending; actions: how many there are; default: the place of the
-    action that the best fixed route would take. mean, scale (p,), weights (1 + p, columns): None where too few
-    questions were there to fit anything (the default is taken)."""
+    """One state. done: the answers that are there, begun: those of which the beginning is, each ascending; actions: how
+    many there are; default: the place of the action that the best fixed route would take.
+
+    mean, scale (p,), weights (1 + p, columns): None where too few questions were there to fit anything. spread
+    (1 + p, 1 + p), farthest: how far the training rows reach, in the same standardised columns (support.py); without
+    them every row counts as near."""
 
     done: tuple[int, ...]
     actions: int
@@ -43,6 +46,12 @@ class StateModel:
     weights: Floats | None = None
     spread: Floats | None = None
     farthest: float = inf
+    begun: tuple[int, ...] = ()
+
+    @property
+    def answerable(self) -> tuple[int, ...]:
+        """The answers that may be given, ascending: the first columns of a prediction."""
+        return tuple(sorted((*self.done, *self.begun)))
 
     @property
     def support(self) -> Support | None:
@@ -55,7 +64,8 @@ class StateModel:
 @dataclass(frozen=True, slots=True, eq=False)
 class LadderModel:
     """routes: the tracks' names, in order; reference: the best fixed route; prices (K,): of an error, ascending, in
-    currency; comparison: how answers are compared (None: they cannot be); layout: the signs that come with answers."""
+    currency; comparison: how answers are compared (None: they cannot be); layout: the signs that come with answers;
+    cap: tokens after which an answer that is bought is cut (None: nowhere)."""
 
     routes: tuple[str, ...]
     reference: str
@@ -63,6 +73,7 @@ class LadderModel:
     comparison: Comparison | None
     layout: Layout
     states: Mapping[tuple[int, ...], StateModel]
+    cap: int | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its name: what an artifact stores beside `about()`."""
@@ -84,9 +95,11 @@ class LadderModel:
             "prices": list(self.prices),
             "comparison": self.comparison,
             "layout": [list(signs) for signs in self.layout],
+            "cap": self.cap,
             "states": [
                 {"levels": list(levels), "done": list(m.done), "actions": m.actions, "default": m.default}
                 | ({} if m.spread is None else {"farthest": m.farthest})
+                | ({"begun": list(m.begun)} if m.begun else {})
                 for levels, m in self.states.items()
             ],
         }
@@ -96,12 +109,13 @@ class LadderModel:
         """The model whose `about()` and `arrays()` these were. Raises ValueError, KeyError or TypeError otherwise."""
         states: dict[tuple[int, ...], StateModel] = {}
         for number, told in enumerate(about["states"]):
-            done, actions = tuple(int(i) for i in told["done"]), int(told["actions"])
+            done, begun = (tuple(int(i) for i in told.get(part, ())) for part in ("done", "begun"))
+            actions = int(told["actions"])
             names = [f"{LADDER_ARRAYS}{number}.{part}" for part in ("mean", "scale", "weights", "spread")]
             parts = [arrays.get(name) for name in names]
             mean, scale, weights, spread = parts
             if weights is not None:
-                columns = len(done) + 1 + actions * len(about["prices"])
+                columns = len(done) + len(begun) + 1 + actions * len(about["prices"])
                 if mean is None or scale is None or mean.shape != scale.shape or len(mean) + 1 != len(weights):
                     raise ValueError(f"the arrays of state {number} of the ladder do not fit together")
                 if weights.shape[1] != columns:
@@ -109,7 +123,7 @@ class LadderModel:
             if spread is not None and (mean is None or spread.shape != (1 + len(mean), 1 + len(mean))):
                 raise ValueError(f"{names[3]} is {spread.shape}, and the state has other columns")
             farthest = float(told.get("farthest", inf))
-            model = StateModel(done, actions, int(told["default"]), mean, scale, weights, spread, farthest)
+            model = StateModel(done, actions, int(told["default"]), mean, scale, weights, spread, farthest, begun)
             states[tuple(int(level) for level in told["levels"])] = model
         return cls(
             routes=tuple(about["routes"]),
@@ -118,4 +132,5 @@ class LadderModel:
             comparison=about["comparison"],
             layout=tuple(tuple(signs) for signs in about["layout"]),
             states=states,
+            cap=about.get("cap"),
         )

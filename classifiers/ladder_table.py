@@ -43,13 +43,13 @@ class LadderTable:
         for state, m in fitted.items():
             if m.weights is None or m.mean is None or m.scale is None:
                 continue
-            lead, size = len(m.done) + 1, len(model.prices)
+            lead, size = len(m.answerable) + 1, len(model.prices)
             kept = [*range(lead), *(lead + a * size + price for a in range(m.actions))]
             weights = m.weights[:, kept].astype(np.float64)
             slopes = weights[1:] / m.scale[:, None]
             at = [
                 votes[m.done] + (name == "votes") if name in ("all_agree", "votes") else place[name]
-                for name in evidence_names(m.done, model.layout)
+                for name in evidence_names(m.done, model.layout, m.begun)
             ]
             block = np.zeros((len(base) + 2 * len(self._voting), len(kept)))
             block[at] = slopes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
-from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta
+from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta, gone_on
 from ..domain import Attempt, Call, Enforcement, Finish, Route, Usage
 from .pricing import cost
 from .signs import signs
@@ -14,11 +15,20 @@ from .signs import signs
 class Watch:
     """Wraps an engine's stream and keeps what an `Attempt` needs; `attempt()` tells how it went at any moment.
 
-    prompt: how many tokens the query probably is, charged where the engine was at work but never told. logprobs: of the
-    answer's tokens so far."""
+    prompt: how many tokens the query probably is, charged where the engine was at work but never told. before: a watch
+    that had been cut off, which this one goes on from: the attempt is both as one. logprobs: of the answer's tokens so
+    far. cap: the tokens of which the signs tell, as an answer that is bought is cut there (None: all)."""
 
-    def __init__(self, route: Route, call: Call, events: AsyncGenerator[Event, None], prompt: float = 0.0) -> None:
-        self.route, self.call, self.prompt = route, call, prompt
+    def __init__(
+        self,
+        route: Route,
+        call: Call,
+        events: AsyncGenerator[Event, None],
+        prompt: float = 0.0,
+        before: Watch | None = None,
+        cap: int | None = None,
+    ) -> None:
+        self.route, self.call, self.prompt, self.before, self.cap = route, call, prompt, before, cap
         self.finished: Finished | None = None
         self.error: str | None = None
         self.cancelled = False
@@ -26,23 +36,31 @@ class Watch:
         self._started = time.perf_counter()
         self._first_ms: float | None = None
         self._thought_tokens = self._answer_tokens = 0
+        self._thought: list[str] = []
         self._text: list[str] = []
         self.logprobs: list[TokenLogprob] = []
+        self._bought = (0, 0)
         self._tools = False
+        if before is not None:
+            self._first_ms, self.logprobs = before._first_ms, list(before.logprobs)
+            self._thought, self._text = list(before._thought), list(before._text)
 
     async def __anext__(self) -> Event:
         event = await self._events.__anext__()
         if isinstance(event, Finished):
-            self.finished = event
+            self.finished = event = self._as_one(event)
             return event
         if self._first_ms is None:
             self._first_ms = self._elapsed()
         if isinstance(event, Thought):
             self._thought_tokens += event.tokens
+            self._thought.append(event.text)
         elif isinstance(event, Text):
             self._answer_tokens += event.tokens
             self._text.append(event.text)
             self.logprobs += event.logprobs
+            if self.cap is not None and self._thought_tokens + self._answer_tokens <= self.cap:
+                self._bought = len(self._text), len(self.logprobs)
         else:
             self._tools = True
         return event
@@ -68,7 +86,31 @@ class Watch:
     @property
     def empty(self) -> bool:
         """Whether nothing came that a caller could use."""
-        return not self._tools and not "".join(self._text).strip()
+        return not self._tools and not self.text.strip()
+
+    @property
+    def thought(self) -> str:
+        """The thought so far."""
+        return "".join(self._thought)
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self._text)
+
+    def beginning(self) -> tuple[str, list[TokenLogprob]]:
+        """The answer and its tokens' probabilities, as far as the cap."""
+        pieces, tokens = self._bought if self.cap is not None else (len(self._text), len(self.logprobs))
+        return "".join(self._text[:pieces]), self.logprobs[:tokens]
+
+    def _as_one(self, done: Finished) -> Finished:
+        """The end of this call and of the one before it."""
+        if self.before is None or (first := self.before.finished) is None:
+            return done
+        total = first.timings.total_ms + done.timings.total_ms
+        timings = replace(first.timings, total_ms=total)
+        warnings = tuple(dict.fromkeys((*first.warnings, *done.warnings)))
+        return replace(done, usage=gone_on(first.usage, done.usage), timings=timings, warnings=warnings)
 
     def attempt(self) -> Attempt:
         """How it went. A stream that was left has the tokens that were seen coming, and the prompt as estimated."""
@@ -76,6 +118,8 @@ class Watch:
         worked = self.cancelled or self.begun  # a server that refused has read nothing
         prompt = round(self.prompt) if worked else 0
         usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
+        if done is None and self.before is not None and self.before.finished is not None:
+            usage = gone_on(self.before.finished.usage, replace(usage, cached=usage.prompt))
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
         return Attempt(
             route=self.route.name,
@@ -91,8 +135,8 @@ class Watch:
             thinking_budget=self.route.thinking_budget,
             error=self.error,
             warnings=done.warnings if done else (),
-            answer="".join(self._text) or None,
-            signs=signs(self.logprobs),
+            answer=self.text or None,
+            signs=signs(self.beginning()[1]),
         )
 
     def _elapsed(self) -> float:

@@ -106,7 +106,8 @@ def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
     names = [route.name for route in routes]
     safe = settings.safe_route if settings.safe_route in names else names[-1]
     observed = settings.observe_route if settings.policy == "observe" else None
-    standing = Standing(routes, safe, settings.objective.objective(), observed, settings.escalate)
+    objective, cap = settings.objective.objective(), settings.evidence.max_tokens
+    standing = Standing(routes, safe, objective, observed, settings.escalate, cap)
     embedder = load_embedder(settings.embedder, settings.embedder_path)
     return Decider(standing, embedder)
 

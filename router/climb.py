@@ -55,9 +55,9 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
     model = climb.model
     ladder = ladder_of(model)
     answers = _answers(model, evidence)
-    state = tuple(int(route in answers) for route in model.routes)
+    state = _state(ladder, answers, evidence)
     actions = state_actions(ladder, fixed_route(ladder, model.reference), state)
-    allowed = [_allowed(model, action, answers, evidence, can) for action in actions]
+    allowed = [_allowed(ladder, action, answers, evidence, can) for action in actions]
     if not any(allowed):
         return None
     table = table_of(model, climb.price)
@@ -68,7 +68,7 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
 
 def ladder_of(model: LadderModel) -> Ladder:
     """The ladder that the model was fitted on."""
-    return serving_ladder(model.routes, model.reference)
+    return serving_ladder(model.routes, model.reference, model.cap)
 
 
 def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
@@ -76,14 +76,32 @@ def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
     answers = _answers(climb.model, evidence)
     if not answers:
         return ""
-    names = list(answers)
-    if len(names) == 1:
-        return f"{names[0]} has answered"
-    said = [_text(evidence[place]) for place in answers.values()]
+    begun = {name: evidence[place] for name, place in answers.items() if evidence[place].finish is Finish.LENGTH}
+    cut = [f"{name}'s answer has not ended by {attempt.usage.output} tokens" for name, attempt in begun.items()]
+    whole = [name for name in answers if name not in begun]
+    return ", ".join([*_whole_ones(climb, evidence, answers, whole), *cut])
+
+
+def _whole_ones(
+    climb: Climb, evidence: Sequence[Attempt], answers: Mapping[str, int], names: Sequence[str]
+) -> list[str]:
+    """What the answers that are whole showed; nothing where there are none."""
+    if len(names) < 2:
+        return [f"{name} has answered" for name in names]
+    said = [_text(evidence[answers[name]]) for name in names]
     codes = agreement_codes([said], climb.model.comparison)[0]
-    if (codes >= 0).all() and (codes == codes[0]).all():
-        return f"{', '.join(names[:-1])} and {names[-1]} agree"
-    return f"{', '.join(names[:-1])} and {names[-1]} differ"
+    same = (codes >= 0).all() and (codes == codes[0]).all()
+    return [f"{', '.join(names[:-1])} and {names[-1]} {'agree' if same else 'differ'}"]
+
+
+def _state(ladder: Ladder, answers: Mapping[str, int], evidence: Sequence[Attempt]) -> State:
+    """Where the query stands: each route's answer not bought, begun and cut, or there."""
+    levels: list[int] = []
+    for track in ladder.tracks:
+        place = answers.get(track.route)
+        cut = place is not None and track.resumes and evidence[place].finish is Finish.LENGTH
+        levels.append(0 if place is None else track.most if cut else track.top)
+    return tuple(levels)
 
 
 def _answers(model: LadderModel, evidence: Sequence[Attempt]) -> dict[str, int]:
@@ -114,13 +132,16 @@ def _row(
 
 
 def _allowed(
-    model: LadderModel, action: Action, answers: dict[str, int], evidence: Sequence[Attempt], can: Collection[str]
+    ladder: Ladder, action: Action, answers: dict[str, int], evidence: Sequence[Attempt], can: Collection[str]
 ) -> bool:
-    """Whether an action is possible: a purchase of a route that can serve, an answer that is whole and not empty."""
-    route = model.routes[action.track]
+    """Whether an action is possible: a purchase of a route that can serve, an answer that is whole and not empty, or
+    was cut and can be gone on with."""
+    track = ladder.tracks[action.track]
     if isinstance(action, Purchase):
-        return route in can
-    given = evidence[answers[route]]
+        return track.route in can
+    given = evidence[answers[track.route]]
+    if given.finish is Finish.LENGTH:
+        return track.resumes and track.route in can
     return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool((given.answer or "").strip())
 
 
@@ -130,7 +151,7 @@ def _best(fitted: StateModel, predicted: Doubles | None, allowed: Sequence[bool]
     places = [place for place, able in enumerate(allowed) if able]
     if predicted is None:
         return fitted.default if allowed[fitted.default] else places[-1]
-    gains = predicted[len(fitted.done) + 1 :]
+    gains = predicted[len(fitted.answerable) + 1 :]
     return max(places, key=lambda place: (float(gains[place]), place == fitted.default))
 
 
@@ -144,12 +165,11 @@ def _rung(
     can: Collection[str],
 ) -> Rung:
     route, little = model.routes[action.track], predicted is None
+    answerable = model.states[state].answerable
+    best = None if predicted is None else float(np.clip(predicted[len(answerable)], 0.0, 1.0))
     if isinstance(action, Answer):
-        done = model.states[state].done
-        p = None if predicted is None else float(np.clip(predicted[done.index(action.track)], 0.0, 1.0))
-        best = None if predicted is None else float(np.clip(predicted[len(done)], 0.0, 1.0))
+        p = None if predicted is None else float(np.clip(predicted[answerable.index(action.track)], 0.0, 1.0))
         return Rung(route, answers[route], True, p, best, little)
-    best = None if predicted is None else float(np.clip(predicted[len(model.states[state].done)], 0.0, 1.0))
     later = [name for name in model.routes[action.track + 1 :] if name in can]
     final = action.track in ladder.final or not later
     return Rung(route, None, final, best if route == model.reference else None, best, little)

@@ -78,7 +78,9 @@ class EvidenceConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_tokens: int = Field(1024, ge=1, description="most tokens, thought included; what is cut off answers nobody")
+    max_tokens: int = Field(
+        256, ge=1, description="tokens, thought included, after which it is cut, to be gone on with if it is chosen"
+    )
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
     ask: list[ProbeName] = Field(
         default_factory=list[ProbeName],
@@ -104,7 +106,7 @@ class Settings(BaseSettings):
     escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
     deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")
     evidence: EvidenceConfig = Field(
-        default_factory=lambda: EvidenceConfig(max_tokens=1024, deadline_ms=30_000),
+        default_factory=lambda: EvidenceConfig(max_tokens=256, deadline_ms=30_000),
         description="limits of answers bought before committing",
     )
     embedder: Literal["static", "onnx", "sentence-transformers"] = Field("static", description="the text encoder")

@@ -35,13 +35,15 @@ REPRICED = "the prices of the routes have changed against each other since this 
 class Standing:
     """How the owner set the router up: its routes (cheapest first), the one for when nothing is known, what is wanted.
 
-    observed: the route that answers everything under `policy: observe`; None: the policy routes."""
+    observed: the route that answers everything under `policy: observe`; None: the policy routes. cap: tokens after
+    which an answer that is bought as evidence is cut (None: nowhere)."""
 
     routes: tuple[Route, ...]
     safe_route: str
     objective: Objective
     observed: str | None = None
     escalate: bool = False
+    cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

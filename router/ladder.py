@@ -23,13 +23,15 @@ class Track:
     """One route's answer and, where its thought may be cut, the budgets (tokens, ascending), each with its own route's
     name, and the track that answers instead of a cut thought (by its place, None: no budgets).
 
-    capped: no more than the largest budget may be bought; the answer is whole only where the thought ended by then."""
+    capped: no more than the largest budget may be bought; the answer is whole only where the thought ended by then.
+    resumes: the same, but an answer that is cut there may be given: it is gone on with to its end."""
 
     route: str
     budgets: tuple[int, ...] = ()
     cuts: tuple[str, ...] = ()
     fallback: int | None = None
     capped: bool = False
+    resumes: bool = False
 
     @property
     def top(self) -> int:
@@ -39,7 +41,7 @@ class Track:
     @property
     def most(self) -> int:
         """The highest level that may be bought."""
-        return self.top - 1 if self.capped else self.top
+        return self.top - 1 if self.capped or self.resumes else self.top
 
     def name(self, level: int) -> str:
         """The route that stands for this level."""
@@ -48,7 +50,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Give the caller this track's answer, which is whole."""
+    """Give the caller this track's answer: it is whole, or it is gone on with to its end (Track.resumes)."""
 
     track: int
 
@@ -69,7 +71,8 @@ class Ladder:
     """Tracks, and the order in which they may be bought: with `ordered` only ever later ones (in the tracks' order).
 
     final: the tracks (by place) that the caller gets as they come: nothing follows such an answer; such a thought is
-    only continued, or cut and answered by its fallback."""
+    only continued, or cut and answered by its fallback. Where an answer was begun and cut (Track.resumes) it is no
+    short one that others could agree with: it is gone on with, or one of the final ones is bought."""
 
     tracks: tuple[Track, ...]
     ordered: bool = False
@@ -83,7 +86,7 @@ class Ladder:
     def states(self) -> list[State]:
         """Every state, those with most bought first: what an action leads to always stands before it."""
         levels = product(*(range(track.top + 1) for track in self.tracks))
-        return sorted(levels, key=lambda state: (-sum(state), state))
+        return sorted(filter(self._possible, levels), key=lambda state: (-sum(state), state))
 
     def done(self, state: State) -> tuple[int, ...]:
         """The tracks whose answer is whole."""
@@ -93,6 +96,10 @@ class Ladder:
         """The tracks whose thought was bought in part and has not ended."""
         return tuple(i for i, track in enumerate(self.tracks) if 0 < state[i] < track.top)
 
+    def begun(self, state: State) -> tuple[int, ...]:
+        """Of the open tracks those whose answer may be gone on with."""
+        return tuple(i for i in self.open(state) if self.tracks[i].resumes)
+
     def actions(self, state: State) -> tuple[Action, ...]:
         """Answers first, then purchases, in the tracks' order."""
         if (given := self.given(state)) is not None:
@@ -100,11 +107,13 @@ class Ladder:
         if (shown := self.shown(state)) is not None:
             return self._after_shown(state, shown)
         first = max((i for i, level in enumerate(state) if level), default=0) if self.ordered else 0
-        answers = [Answer(i) for i in self.done(state)]
+        begun = self.begun(state)
+        answers = [Answer(i) for i in sorted((*self.done(state), *begun))]
         purchases = [
             Purchase(i, level)
             for i, track in enumerate(self.tracks)
             if i >= first or self._is_fallback(i, state)
+            if not begun or i in self.final
             for level in range(state[i] + 1, track.most + 1)
         ]
         return (*answers, *purchases)
@@ -121,6 +130,8 @@ class Ladder:
     def towards(self, name: str) -> Purchase:
         """What to buy for the route of this name. Raises BadRequest for an unknown one."""
         for i, track in enumerate(self.tracks):
+            if track.resumes and track.route == name:
+                return Purchase(i, track.top)
             for level in range(1, track.most + 1):
                 if track.name(level) == name:
                     return Purchase(i, level)
@@ -145,6 +156,11 @@ class Ladder:
         """Cut the thought that the caller sees, or go on with it."""
         levels = range(state[track] + 1, self.tracks[track].most + 1)
         return (self.instead(track, state), *(Purchase(track, level) for level in levels))
+
+    def _possible(self, state: State) -> bool:
+        """Whether a state can be: where an answer is begun, nothing was bought after it but what streams."""
+        begun = self.begun(state)
+        return not begun or not any(level and i > begun[0] and i not in self.final for i, level in enumerate(state))
 
     def _is_fallback(self, track: int, state: State) -> bool:
         """Whether a cut thought that is open waits for this track's answer."""
@@ -192,11 +208,18 @@ def state_actions(ladder: Ladder, reference: Fixed, state: State) -> tuple[Actio
     return actions if default in actions else (*actions, default)
 
 
-def serving_ladder(routes: Sequence[str], reference: str) -> Ladder:
-    """The ladder that is gone up while serving: whole answers, in this order; those of the best fixed route and of the
-    last route stream."""
+def serving_ladder(routes: Sequence[str], reference: str, cap: int | None = None) -> Ladder:
+    """The ladder that is gone up while serving, in this order: the answers of the best fixed route and of the last
+    route stream; the others are bought up to `cap` tokens (None: whole), and gone on with if they are chosen."""
     ladder = Ladder(tuple(Track(route) for route in routes), ordered=True)
-    return streamed(ladder, fixed_route(ladder, reference))
+    ladder = streamed(ladder, fixed_route(ladder, reference))
+    if cap is None:
+        return ladder
+    bought = [
+        track if place in ladder.final else Track(track.route, (cap,), (track.route,), resumes=True)
+        for place, track in enumerate(ladder.tracks)
+    ]
+    return replace(ladder, tracks=tuple(bought))
 
 
 def streamed(ladder: Ladder, reference: Fixed) -> Ladder:

@@ -13,11 +13,12 @@ from typing import TypeAlias
 
 from ..backends import Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
 from ..classifiers import vectors_id
-from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Usage, Wish
+from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
 from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
 from .attempts import Watch, is_token
+from .buying import Bought, rest_of
 from .decide import Decider, conclude
 from .probing import Prober
 from .run import Run
@@ -42,18 +43,6 @@ class Answered:
     model: str
     enforced: Enforcement
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """Limits of an answer that is bought before committing: tokens, thought included, and milliseconds. What is cut off
-    is evidence all the same, but answers nobody; a call that takes longer has failed and cost what it cost.
-
-    ask: the probes (probes.py) that are put about such an answer, each within the same time limit."""
-
-    max_tokens: int = 1024
-    deadline_ms: float = 30_000
-    ask: tuple[str, ...] = ()
 
 
 LiveEvent: TypeAlias = Decided | Thought | Text | ToolCallDelta | Answered
@@ -109,11 +98,11 @@ class Live:
     async def _steps(self, run: Run) -> AsyncGenerator[LiveEvent, None]:
         while True:
             step = self._next(run)
-            if isinstance(step, policy.Commit) and step.bought is not None:
+            if isinstance(step, policy.Commit) and step.bought is not None and not self._goes_on(run, step):
                 for event in self._replay(run, step):
                     yield event
                 return
-            watch = run.begin(self._watch(run, step))
+            watch, shown = self._begun(run, step)
             async with aclosing(watch):
                 first = await self._first(run, watch)
                 if first is None:
@@ -122,14 +111,13 @@ class Live:
                     if await run.collect(first) and run.considered.terms.climb is not None:
                         await self._ask(run)
                     continue
-                yield self._decided(run, step)
+                for event in (self._decided(run, step), *shown):
+                    yield event
                 if not isinstance(first, Finished):
                     yield first
                     async for event in self._rest(run, watch):
                         yield event
-            if run.signs:
-                run.count(watch)
-                await self._ask(run)
+            await self._signs(run, watch)
             yield self._answered(run)
             return
 
@@ -145,36 +133,63 @@ class Live:
         except BackendUnavailable:
             raise run.failure or BackendUnavailable("no route can serve this query", backend="all") from None
 
+    def _goes_on(self, run: Run, step: policy.Commit) -> bool:
+        """Whether an answer was cut by the limit of evidence, not by the caller's own."""
+        if not step.resume or step.bought is None:
+            return False
+        most = run.considered.query.max_tokens
+        return most is None or run.attempts[step.bought].usage.output < most
+
+    def _begun(self, run: Run, step: policy.Step) -> tuple[Watch, list[Thought | Text | ToolCallDelta]]:
+        """The route at work, and what of its answer is there already: the beginning, where it is gone on with."""
+        if isinstance(step, policy.Commit) and step.bought is not None:
+            kept = run.kept[step.bought]
+            if (watch := self._resumed(run, kept.watch)) is not None:
+                run.take(step.bought)
+                wanted = run.considered.query.logprobs
+                return run.begin(watch), [_shown(event, wanted) for event in kept.events]
+        return run.begin(self._watch(run, step)), []
+
+    def _resumed(self, run: Run, cut: Watch) -> Watch | None:
+        """The rest of an answer that was cut; None where it must be asked for anew."""
+        if cut.route.capabilities.continues is not True or cut.finished is None:
+            return None
+        call = replace(prepare(run.considered.query, cut.route, self.modes), deadline_ms=self._deadline_ms)
+        ended = cut.finished.continuation is not None and cut.finished.continuation.ended
+        rest = rest_of(call, cut.thought, cut.text, cut.finished.usage, ended=ended)
+        if rest is None:
+            return None
+        self.decider.outages.trying(cut.route.model)
+        return Watch(cut.route, rest, self.engines[cut.route.model].stream(rest), cut.prompt, before=cut)
+
     def _watch(self, run: Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
         if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
-            call = self._evidence(call)
+            call = self._bought.limited(call, self._bought.cap(run.considered.terms.climb))
         elif run.signs:
             call = replace(call, logprobs=max(call.logprobs or 0, ALTERNATIVES))
         self.decider.outages.trying(route.model)
         prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
-        return Watch(route, call, self.engines[route.model].stream(call), prompt)
+        cap = self._bought.cap(run.considered.terms.climb) if run.signs else None
+        return Watch(route, call, self.engines[route.model].stream(call), prompt, cap=cap)
 
-    def _evidence(self, call: Call) -> Call:
-        """The call within the limits of what is bought, with the probabilities of its tokens."""
-        limits = self._bought
-        most = min(limits.max_tokens, call.max_tokens or limits.max_tokens)
-        deadline = min(limits.deadline_ms, call.deadline_ms or limits.deadline_ms)
-        asked = max(call.logprobs or 0, ALTERNATIVES)
-        return replace(call, max_tokens=most, deadline_ms=deadline, logprobs=asked)
+    async def _signs(self, run: Run, watch: Watch) -> None:
+        """Learn of the answer that was given what a bought one would have shown, where that is wanted."""
+        if run.signs:
+            run.count(watch)
+            await self._ask(run)
 
     async def _ask(self, run: Run) -> None:
-        """Put the probes about the last answer."""
-        answered = run.attempts[-1]
-        if not self._bought.ask or answered.finish is not Finish.STOP or not (answered.answer or "").strip():
-            return
+        """Put the probes about the last answer, or about its beginning where it was cut or would have been."""
         watch, asked = run.watch, list[Attempt]()
         assert watch is not None
-        signs = dict[str, float]()
+        finish, (answer, _) = run.attempts[-1].finish, watch.beginning()
+        if not self._bought.ask or finish not in (Finish.STOP, Finish.LENGTH) or not answer.strip():
+            return
+        signs, whole = dict[str, float](), finish is Finish.STOP and answer == watch.text
         try:
-            engine = self.engines[watch.route.model]
-            signs = await self._prober.ask(engine, watch, answered.answer or "", asked)
+            signs = await self._prober.ask(self.engines[watch.route.model], watch, answer, asked, whole=whole)
         finally:
             run.asked(asked, signs)
 
@@ -194,7 +209,7 @@ class Live:
             run.fail(watch, error)
             return None
         outages.answered(model)
-        if isinstance(event, Finished) and run.considered.terms.wished is None:
+        if isinstance(event, Finished) and watch.empty and run.considered.terms.wished is None:
             run.fail(watch, BackendUnavailable("the answer was empty", backend=model))
             return None
         return event
@@ -228,7 +243,7 @@ class Live:
         attempts = self._put(run)
         done = watch.finished
         assert done is not None
-        if done.enforced is not Enforcement.TWO_PASS:  # its usage holds the second pass's prompt too
+        if done.enforced is not Enforcement.TWO_PASS and watch.before is None:  # else a second prompt is in its usage
             self.decider.counts.learn(watch.route.model, run.considered.query, done.usage.prompt)
         warnings = (*decision.warnings, *done.warnings)
         return Answered(decision, attempts, done.finish, done.usage, done.model, done.enforced, warnings)

@@ -56,7 +56,8 @@ class Buy:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there.
+    """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there, or,
+    with resume, of the beginning that is gone on with.
 
     confidence: probability that the answer is right, as the evidence says; None: as the text says."""
 
@@ -64,6 +65,7 @@ class Commit:
     reason: str
     bought: int | None = None
     confidence: float | None = None
+    resume: bool = False
 
 
 Step: TypeAlias = Buy | Commit
@@ -105,10 +107,9 @@ def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[st
     because = f"{shown}: " if shown else ""
     lost = f"; {', '.join(sorted(failed))} failed" if failed else ""
     if rung.bought is not None:
-        p, best = rung.p_correct, rung.p_reference
-        sure = f"{p:.0%} likely right, {climb.model.reference} {best:.0%}" if p is not None and best is not None else ""
-        reason = f"{because}{sure or 'its answer is taken; how likely it is right was not measured'}{lost}"
-        return Commit(rung.route, reason, bought=rung.bought, confidence=rung.p_correct)
+        p, best = rung.p_correct or 0.0, rung.p_reference or 0.0
+        reason = f"{because}{p:.0%} likely right, {climb.model.reference} {best:.0%}{lost}"
+        return _given(Commit(rung.route, reason, rung.bought, rung.p_correct), evidence)
     if rung.final:
         reason = f"{because}{rung.route} answers{lost}" if shown else f"no evidence is worth its price{lost}"
         return Commit(rung.route, reason, confidence=rung.p_correct)
@@ -118,8 +119,15 @@ def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[st
 def _little(evidence: Sequence[Attempt], left: Sequence[Route], terms: Terms, shown: str) -> Commit:
     """The safe route where the ladder was taught by nothing like this: with its own answer where that is there."""
     step = _safe(left, terms, f"little evidence ({shown or 'no question like this was learnt from'})")
-    whole = [i for i, a in enumerate(evidence) if a.route == step.route and a.purpose is Purpose.ANSWER and _whole(a)]
-    return replace(step, bought=whole[0] if whole else None)
+    mine = [i for i, a in enumerate(evidence) if a.route == step.route and a.purpose is Purpose.ANSWER]
+    usable = [i for i in mine if _whole(evidence[i]) or evidence[i].finish is Finish.LENGTH]
+    return _given(replace(step, bought=usable[0] if usable else None), evidence)
+
+
+def _given(step: Commit, evidence: Sequence[Attempt]) -> Commit:
+    """The commitment to an answer that was bought, or to going on with it where it was cut."""
+    cut = step.bought is not None and evidence[step.bought].finish is Finish.LENGTH
+    return replace(step, resume=True, reason=f"{step.reason}; it goes on") if cut else step
 
 
 def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: Terms) -> Commit:

@@ -71,9 +71,10 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
 """By the name of the sign that they give, in [0, 1]."""
 
 
-def applies(probe: Probe, call: Call) -> bool:
-    """Whether the probe makes sense after this call: thinking once more costs as much as the answer did."""
-    return bool(probe.question) or call.thinking_budget == 0
+def applies(probe: Probe, call: Call, *, whole: bool = True) -> bool:
+    """Whether the probe makes sense after this call: thinking once more costs as much as the answer did, and a second
+    answer can be compared with a whole one only."""
+    return bool(probe.question) or (call.thinking_budget == 0 and whole)
 
 
 def call_for(call: Call, answer: str, probe: Probe) -> Call:

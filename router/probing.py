@@ -27,13 +27,16 @@ class Prober:
         self._probes, self._embedder = tuple(PROBES[name] for name in names), embedder
         self._max_tokens, self._deadline_ms = max_tokens, deadline_ms
 
-    async def ask(self, engine: Engine, about: Watch, answer: str, attempts: list[Attempt]) -> dict[str, float]:
-        """The signs of the answer that `about` watched on this engine, by name, of those that could be read.
+    async def ask(
+        self, engine: Engine, about: Watch, answer: str, attempts: list[Attempt], *, whole: bool = True
+    ) -> dict[str, float]:
+        """The signs of the answer that `about` watched on this engine, by name, of those that could be read. whole:
+        whether it is more than the answer's beginning, so that a second one can be compared with it.
 
         What was asked is added to `attempts`, in the order of the probes, also where the caller leaves meanwhile."""
         signs: dict[str, float] = {}
         for probe in self._probes:
-            if not applies(probe, about.call):
+            if not applies(probe, about.call, whole=whole):
                 continue
             watch = self._watch(engine, probe, about, answer)
             value = None

@@ -21,9 +21,10 @@ from ..domain import Decision, Json, Objective, Query, Wish
 from ..errors import BadRequest, StoreError
 from ..store import Receipt, Record, Store, parse_outcome
 from . import build
+from .buying import Bought
 from .config import Settings
 from .config import load as load_settings
-from .live import Answered, Bought, Live, LiveEvent, collect
+from .live import Answered, Live, LiveEvent, collect
 from .objectives import as_objective
 from .queries import Askable, as_query
 from .serving import Refresher

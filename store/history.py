@@ -92,12 +92,13 @@ def _of_record(
         if not answered(attempt):
             continue
         got = attempt is answers[-1]  # nobody said anything of the others
+        cut = attempt.finish is Finish.LENGTH
         yield replace(
             asked,
             route=attempt.route,
             correct=asked.correct if got else None,
             input_tokens=attempt.usage.prompt,
-            output_tokens=attempt.usage.output,
+            output_tokens=None if cut and not got else attempt.usage.output,  # at least so many: bought up to a limit
             answer=attempt.answer if attempt.finish is Finish.STOP else None,  # one cut off cannot be read
             signs=attempt.signs,
             probe_cost=_probe_cost(record, attempt),

@@ -105,8 +105,7 @@ def _source(
     wanted = parse_objective(objective) if objective else standing.objective
     if data:
         return from_tables(data, constellation, wanted)
-    aim = Aim(standing.routes, wanted, standing.safe_route)
-    return from_store(router.store, aim, router.decider.embedder, since)
+    return from_store(router.store, Aim.of(standing, wanted), router.decider.embedder, since)
 
 
 def _conclude(released: Released, where: Where, *, tables: bool, noted: str, able: bool) -> None:

@@ -5,8 +5,8 @@ Six kinds. `exact`: the same text but for case, blanks and punctuation at its en
 in it; `json_schema`: it is JSON that the schema allows. The last three may take for ever on some texts: bounded.py runs
 them in a process of their own.
 
-Models rarely answer with the answer alone, so the first three look where an answer is usually marked: `\\boxed{…}`,
-`<answer>…</answer>`, "answer: …", "the answer is …", else the last line."""
+Models rarely answer with the answer alone, so the first three look where an answer is usually marked
+(classifiers/finals.py), else at the last line."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from ...classifiers.finals import marked
+from ...classifiers.numerals import LONGEST, rational
 from ...errors import MissingExtra
 
 Kind: TypeAlias = Literal["exact", "number", "mathematics", "choice", "regex", "json_schema"]
@@ -29,15 +31,8 @@ BOUNDED: frozenset[Kind] = frozenset({"mathematics", "regex", "json_schema"})
 """Kinds whose time cannot be told beforehand."""
 TOLERANCE = 1e-6
 """How far a number may be off where nobody says: this, or this share of it where it is above one."""
-LONGEST = 200
-"""Characters up to which an answer is kept for comparing; a longer one is no short answer."""
-
-_MARKED = (
-    re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE),
-    re.compile(r"\banswer(?: is|:)[ \t*]*:?[ \t]*(\S[^\n]*)", re.IGNORECASE),
-)
 _NUMBER = re.compile(
-    r"(?<![\w.])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d{1,3})?(?:/\d+)?"
+    r"(?<![\w.])[-+\u2212]?(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d{1,3})?(?:/\d+)?"
 )
 _LETTER = re.compile(r"(?<![\w'\u2019])\(?([A-Z])(?![\w'\u2019])")
 _ENDS = " \t\r\n.,;:!?\"'`*$\u201c\u201d\u2018\u2019«»"
@@ -77,40 +72,19 @@ def normal(text: str) -> str:
 
 def final(text: str) -> str:
     """What a longer answer gives as its answer: what is marked so last, else its last line."""
-    if (boxed := _boxed(text)) is not None:
-        return boxed
-    for pattern in _MARKED:
-        if found := pattern.findall(text):
-            return str(found[-1]).strip()
+    if (given := marked(text)) is not None:
+        return given
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def number(text: str) -> float | None:
     """The number that a text ends with (`1,234.5`, `-2e3`, `3/4`); None: there is none."""
     found = _NUMBER.findall(text)
-    return _value(found[-1]) if found else None
-
-
-def _boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{…}`, braces in it counted."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    start, depth = start + len("\\boxed{"), 1
-    for at in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[at], 0)
-        if depth == 0:
-            return text[start:at].strip()
-    return None
-
-
-def _value(found: str) -> float | None:
-    above, _, below = found.replace(",", "").replace("\u2212", "-").partition("/")
+    exact = rational(found[-1]) if found else None
     try:
-        value = float(above) / float(below) if below else float(above)
-    except (ValueError, ZeroDivisionError):
+        return None if exact is None else float(exact)
+    except OverflowError:
         return None
-    return value if math.isfinite(value) else None
 
 
 def _exact(wanted: Any, text: str) -> Checked:

@@ -65,13 +65,13 @@ def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
     shift = shifts(recording)
     reference = best_fixed(recording, shift=shift)
     terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
-    ladder = serving_ladder(recording.ladder.names(), reference.name)
+    ladder = serving_ladder(recording.ladder.names(), reference.name, aim.cap)
     # Nothing is asked about an answer that streams to the caller.
     paid = [0.0 if place in ladder.final else cost for place, cost in enumerate(recording.call_price)]
-    recording = replace(recording, call_price=np.array(paid))
+    recording = replace(recording, ladder=ladder, call_price=np.array(paid))
     policy = induce(recording, ladder, terms)
     points = _points(recording, policy, shift=shift)
-    return Climbed(_model(policy), points, recording, policy)
+    return Climbed(_model(policy, aim.cap), points, recording, policy)
 
 
 def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recording | None:
@@ -140,14 +140,14 @@ def _points(recording: Recording, policy: LadderPolicy, *, shift: bool) -> tuple
     return tuple(found)
 
 
-def _model(policy: LadderPolicy) -> LadderModel:
+def _model(policy: LadderPolicy, cap: int | None) -> LadderModel:
     """The policy's fits as arrays."""
     states: dict[State, StateModel] = {}
     for state, node in policy.nodes.items():
         linear = node.smooth.linear if node.smooth is not None else None
         mean, scale, weights = linear or (None, None, None)
         kept = None if weights is None else weights.astype(np.float32)
-        fitted = StateModel(node.done, len(node.actions), node.default, mean, scale, kept)
+        fitted = StateModel(node.done, len(node.actions), node.default, mean, scale, kept, begun=node.begun)
         if node.support is not None and kept is not None:
             fitted = replace(fitted, spread=node.support.spread, farthest=node.support.farthest)
         states[state] = fitted
@@ -158,4 +158,5 @@ def _model(policy: LadderPolicy) -> LadderModel:
         COMPARISON,
         policy.layout,
         states,
+        cap,
     )

@@ -102,7 +102,7 @@ async def run_all(
 
 def learn(router: Router, folder: Path, since: datetime | None = None) -> Retrained:
     """Retrain on what the router's store logged since then, for its own routes."""
-    aim = Aim(router.routes, router.decider.standing.objective, router.decider.standing.safe_route)
+    aim = Aim.of(router.decider.standing)
     source = from_store(router.store, aim, router.decider.embedder, since)
     return retrain(source.observations, aim, router.decider.embedder, folder)
 

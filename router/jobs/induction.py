@@ -15,7 +15,7 @@ nothing is. That is why a gain is drawn towards none exactly by how often the an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -62,9 +62,9 @@ class Results:
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """A state: its actions, the one that the best fixed route would take (by its place), and the fitted predictions,
-    None where too few questions were there. Columns of a prediction: a probability for each whole answer, that of the
-    best fixed route (their means are `usual`), then the gain of each action at each price (actions x K). support: what
-    evidence the fit may speak of."""
+    None where too few questions were there. Columns of a prediction: a probability for each answer that may be given
+    (whole, or begun and gone on with), that of the best fixed route (their means are `usual`), then the gain of each
+    action at each price (actions x K). support: what evidence the fit may speak of."""
 
     actions: tuple[Action, ...]
     default: int
@@ -72,6 +72,16 @@ class Node:
     smooth: Smooth | None
     usual: Doubles
     support: Support | None = None
+    begun: tuple[int, ...] = ()
+
+    @property
+    def answerable(self) -> tuple[int, ...]:
+        """The tracks whose answer may be given, ascending."""
+        return tuple(sorted((*self.done, *self.begun)))
+
+    def rows(self, recording: Recording, layout: Layout, rows: Integers) -> Doubles:
+        """What the state shows of these questions, (len(rows), p)."""
+        return evidence_rows(self.done, recording.seen, layout, rows, self.begun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +101,7 @@ class LadderPolicy:
         unknown = np.concatenate([node.usual, np.zeros(len(node.actions) * len(self.terms.prices))])
         if node.smooth is None:
             return np.repeat(unknown[None], len(rows), axis=0)
-        x = evidence_rows(node.done, recording.seen, self.layout, rows)
+        x = node.rows(recording, self.layout, rows)
         predicted = node.smooth.predict(x)
         return predicted if node.support is None else np.where(node.support.beyond(x)[:, None], unknown, predicted)
 
@@ -101,7 +111,7 @@ class LadderPolicy:
         size = len(self.terms.prices)
         if node.smooth is None:
             return np.full((len(predicted), size), node.default, dtype=np.int64)
-        return best_action(predicted[:, len(node.done) + 1 :], len(node.actions), node.default)
+        return best_action(predicted[:, len(node.answerable) + 1 :], len(node.actions), node.default)
 
 
 def fixed_results(recording: Recording, fixed: Fixed) -> tuple[Doubles, Doubles]:
@@ -162,40 +172,46 @@ class _Induction:
         return LadderPolicy(self._ladder, self._terms, self._layout, self._nodes, held_out)
 
     def _visit(self, state: State) -> None:
-        actions, done = state_actions(self._ladder, self._terms.reference, state), self._ladder.done(state)
+        actions = state_actions(self._ladder, self._terms.reference, state)
         place = actions.index(default_action(self._ladder, self._terms.reference, state))
         rows = self._reaching(state)
         came = [self._came_to(state, action, rows) for action in actions]
         chosen = np.full((len(rows), len(self._prices)), place)
-        every = np.stack([*(self._data.correct[:, t] for t in done), self._reference], axis=1)
+        done, begun = self._ladder.done(state), self._ladder.begun(state)
+        node = Node(actions, place, done, None, np.zeros(0), begun=begun)
+        every = np.stack([*(self._data.correct[:, t] for t in node.answerable), self._reference], axis=1)
         labels = every[rows]
-        usual = (labels if len(rows) else every).mean(axis=0)
-        held_out = np.repeat(usual[None], len(rows), axis=0)
-        node = Node(actions, place, done, None, usual)
+        node = replace(node, usual=(labels if len(rows) else every).mean(axis=0))
+        held_out = np.repeat(node.usual[None], len(rows), axis=0)
         if len(rows) >= MIN_ROWS:
             gains = np.stack([self._gain(rows, right, cost) for right, cost in came], axis=1)
             gains = (gains - gains[:, place : place + 1]).reshape(len(rows), -1)
-            x = evidence_rows(done, self._data.seen, self._layout, rows)
+            x = node.rows(self._data, self._layout, rows)
             targets = np.concatenate([labels, gains], axis=1)
             smooth = self._terms.smoother.fit(x, targets, self._blocks[rows], labels.shape[1])
-            node = Node(actions, place, done, smooth, usual, Support.of(x, self._blocks[rows]))
+            node = replace(node, smooth=smooth, support=Support.of(x, self._blocks[rows]))
             chosen = best_action(smooth.held_out[:, labels.shape[1] :], len(actions), place)
             held_out = smooth.held_out[:, : labels.shape[1]]
         self._nodes[state] = node
         self._values[state] = self._follow(state, node, rows, chosen, came, held_out)
 
     def _reaching(self, state: State) -> Integers:
-        """The questions that can be in this state: every thought that it holds open has not ended there."""
+        """The questions that can be in this state: every thought that it holds open has not ended there, and what is
+        whole was whole when it could be bought no further."""
         reached = np.ones(len(self._data), dtype=bool)
         for track in self._ladder.open(state):
             reached &= self._data.unfinished(track, state[track])
+        for track in self._ladder.done(state):
+            if self._ladder.tracks[track].resumes:
+                reached &= ~self._data.unfinished(track, self._ladder.tracks[track].most)
         return np.flatnonzero(reached)
 
     def _came_to(self, state: State, action: Action, rows: Integers) -> tuple[Came, Came]:
         """(right, cost from here on) of taking an action and following the policy afterwards, (n, K) each."""
         if isinstance(action, Answer):
             right = np.repeat(self._data.correct[rows, action.track][:, None], len(self._prices), axis=1)
-            return right, np.zeros_like(right)
+            rest = self._rest(state, action)[rows][:, None]
+            return right, np.repeat(rest, len(self._prices), axis=1)
         ended, going = self._next(state, action)
         paid = self._paid(state, action)[rows][:, None]
         if going is None:
@@ -209,6 +225,10 @@ class _Induction:
         ended = self._ladder.after(state, bought, ended=True)
         going = self._ladder.after(state, bought, ended=False)
         return ended, None if going == ended else going
+
+    def _rest(self, state: State, given: Answer) -> Doubles:
+        """What it costs to give an answer: nothing where it is whole, else going on with it."""
+        return self._paid(state, Purchase(given.track, self._ladder.tracks[given.track].top))
 
     def _paid(self, state: State, bought: Purchase) -> Doubles:
         now, before = bought.level, state[bought.track]
@@ -230,6 +250,9 @@ class _Induction:
     ) -> Results:
         """What following the policy from this state came to, over all questions (zero where the state cannot be)."""
         shape = (len(self._data), len(self._prices))
+        if not len(rows):  # nothing is kept of what never is
+            nothing = np.broadcast_to(np.float32(0), shape)
+            return Results(nothing, nothing, nothing, nothing)
         right, cost, mine, reference = (np.zeros(shape, dtype=np.float32) for _ in range(4))  # half the memory
         for place, (action, (came_right, came_cost)) in enumerate(zip(node.actions, came, strict=True)):
             at = chosen == place
@@ -239,7 +262,7 @@ class _Induction:
             right[rows[row], price] = came_right[row, price]
             cost[rows[row], price] = came_cost[row, price]
             if isinstance(action, Answer):
-                mine[rows[row], price] = held_out[row, node.done.index(action.track)]
+                mine[rows[row], price] = held_out[row, node.answerable.index(action.track)]
                 reference[rows[row], price] = held_out[row, -1]
                 continue
             ended, going = self._next(state, action)

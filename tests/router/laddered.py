@@ -54,6 +54,22 @@ def tiny() -> LadderModel:
     )
 
 
+def capped(cap: int = 64) -> LadderModel:
+    """The same where a cheap answer is cut after so many tokens: of its beginning the sign alone is seen."""
+    whole = tiny()
+    begun = np.zeros((6, 6))
+    begun[0], begun[5] = [0.0, 0.9, 99.0, -900.0, 0.0, 0.0], [1.0, 0.0, 1.0, 1000.0, 0.0, 0.0]
+    states = {
+        (2, 1): StateModel((0, 1), 1, 0),
+        (1, 1): StateModel((1,), 1, 0, begun=(0,)),
+        (2, 0): whole.states[1, 0],
+        (1, 0): replace(_state((), 2, 1, begun), begun=(0,)),
+        (0, 1): whole.states[0, 1],
+        (0, 0): whole.states[0, 0],
+    }
+    return replace(whole, states=states, cap=cap)
+
+
 def _state(done: tuple[int, ...], actions: int, default: int, weights: np.ndarray) -> StateModel:
     size = len(weights) - 1
     return StateModel(done, actions, default, np.zeros(size), np.ones(size), weights.astype(np.float32))

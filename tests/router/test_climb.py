@@ -144,7 +144,16 @@ def test_the_evidence_in_words() -> None:
     assert explained(at, [*three[:2], said("full", "8")]) == "small, second and full differ"
 
 
-@pytest.mark.parametrize("spoilt", [{"finish": Finish.LENGTH}, {"answer": None}, {"answer": " "}])
+def test_a_cut_answer_in_words() -> None:
+    at = climbing(unfitted(("small", "second", "full"), "full"))
+    cut = said("second", finish=Finish.LENGTH, usage=Usage(9, 0, 0, 64))
+    assert explained(at, [cut]) == "second's answer has not ended by 64 tokens"
+    assert explained(at, [said("small"), cut]) == "small has answered, second's answer has not ended by 64 tokens"
+    both = [said("small"), cut, said("full", "8")]
+    assert explained(at, both) == "small and full differ, second's answer has not ended by 64 tokens"
+
+
+@pytest.mark.parametrize("spoilt", [{"answer": None}, {"answer": " "}])
 def test_answers_that_cannot_be_read_agree_with_nothing(spoilt: dict[str, object]) -> None:
     at = climbing(unfitted(("small", "second"), "second"))
     unread = replace(said("small"), **spoilt)
@@ -176,11 +185,15 @@ def logged(n: int, seed: int = 0) -> list[Observation]:
     return made
 
 
-@lru_cache(maxsize=1)
-def learnt() -> tuple[Climbed, LadderModel, Played, dict[str, dict[str, Attempt]]]:
+CAP = 3
+"""Tokens that about half of the answers of small and second have not ended by."""
+
+
+@lru_cache(maxsize=2)
+def learnt(cap: int | None = None) -> tuple[Climbed, LadderModel, Played, dict[str, dict[str, Attempt]]]:
     """A ladder fitted on 300 questions, as it is stored, its replay, and every route's answer to each question."""
     rows = logged(300)
-    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full"))
+    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full", cap=cap))
     assert found is not None
     arrays = found.model.arrays()
     assert all(name.startswith(LADDER_ARRAYS) for name in arrays)
@@ -196,9 +209,17 @@ def walked(at: Climb, answers: dict[str, Attempt]) -> tuple[tuple[str, ...], str
     """What is bought when every answer is fed as soon as it is asked for, and whose is given."""
     evidence: list[Attempt] = []
     while (rung := next_rung(at, evidence, NAMES)) is not None and rung.bought is None:
-        evidence.append(answers[rung.route])
+        evidence.append(cut(answers[rung.route], None if rung.final else at.model.cap))
     assert rung is not None
     return tuple(a.route for a in evidence), rung.route, rung
+
+
+def cut(answer: Attempt, cap: int | None) -> Attempt:
+    """The answer as it is when it is bought: cut after so many tokens."""
+    if cap is None or answer.usage.output <= cap:
+        return answer
+    usage = replace(answer.usage, answer=cap - answer.usage.thought)
+    return replace(answer, usage=usage, finish=Finish.LENGTH, answer=(answer.answer or "")[:1])
 
 
 def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[Rung]:
@@ -206,13 +227,13 @@ def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[Rung]:
     evidence: list[Attempt] = []
     while (rung := next_rung(at, evidence, NAMES)) is not None and rung.bought is None:
         yield rung
-        evidence.append(answers[rung.route])
+        evidence.append(cut(answers[rung.route], None if rung.final else at.model.cap))
 
 
-@given(st.integers(0, 299), st.integers(0, 31))
-def test_the_walk_while_serving_is_the_replays(row: int, price: int) -> None:
-    """The same purchases in the same order, the same route's answer, the same promise."""
-    found, stored, played, answers = learnt()
+@given(st.integers(0, 299), st.integers(0, 31), st.sampled_from([None, CAP]))
+def test_the_walk_while_serving_is_the_replays(row: int, price: int, cap: int | None) -> None:
+    """The same purchases in the same order, the same route's answer, the same promise; also where answers are cut."""
+    found, stored, played, answers = learnt(cap)
     at = Climb(stored, price, found.recording.seen.features[row])
     bought, by, rung = walked(at, answers[found.recording.ids[row]])
     path = played.paths[played.path[row, price]]
@@ -221,10 +242,10 @@ def test_the_walk_while_serving_is_the_replays(row: int, price: int) -> None:
     assert rung.p_reference == pytest.approx(played.p_reference[row, price], abs=1e-5)
 
 
-@given(st.integers(0, 299), st.integers(0, 31))
-def test_what_streams_is_the_answer(row: int, price: int) -> None:
+@given(st.integers(0, 299), st.integers(0, 31), st.sampled_from([None, CAP]))
+def test_what_streams_is_the_answer(row: int, price: int, cap: int | None) -> None:
     """After a final rung the replay buys nothing and gives no other route's answer: the caller has that one already."""
-    found, stored, played, answers = learnt()
+    found, stored, played, answers = learnt(cap)
     at = Climb(stored, price, found.recording.seen.features[row])
     rungs = list(streamed(at, answers[found.recording.ids[row]]))
     assert not any(rung.final for rung in rungs[:-1])
@@ -264,6 +285,25 @@ def test_a_stored_state_predicts_what_the_policy_does(row: int, state: tuple[int
     assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4 * np.abs(theirs).max())
 
 
-def test_the_ladder_that_serves_is_the_one_that_was_fitted() -> None:
-    found, stored, _, _ = learnt()
+@pytest.mark.parametrize("cap", [None, CAP])
+def test_the_ladder_that_serves_is_the_one_that_was_fitted(cap: int | None) -> None:
+    found, stored, _, _ = learnt(cap)
     assert ladder_of(stored) == found.policy.ladder
+
+
+def test_with_a_cap_some_answers_are_cut_and_given_some_cut_and_left_some_whole() -> None:
+    """So that walking the same way says something; what is cut and left has cost the beginning alone."""
+    found, stored, played, _ = learnt(CAP)
+    ladder, data = ladder_of(stored), found.recording
+    assert ladder.tracks[0].resumes
+    long = data.unfinished(0, 1)
+    assert 0.2 < long.mean() < 0.8
+    paths = {(row, k): played.paths[played.path[row, k]] for row in range(300) for k in range(32)}
+    ways = {(bool(long[row]), path.bought, path.answered_by) for (row, _), path in paths.items()}
+    assert {(True, ("small",), "small"), (False, ("small",), "small"), (True, ("small", "full"), "full")} <= ways
+    begun, small, full = data.cost_to(0, 1), data.cost_to(0, 2), data.cost_to(2, 1)
+    for (row, k), path in paths.items():
+        if path.bought == ("small", "full"):
+            assert played.cost[row, k] == pytest.approx(begun[row] + full[row])
+        if path.bought == ("small",):
+            assert played.cost[row, k] == pytest.approx(small[row])

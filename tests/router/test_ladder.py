@@ -123,6 +123,28 @@ def test_while_serving_nothing_follows_an_answer_that_streams(reference: str, fi
             assert default_action(ladder, best, state) == fixed_route(ladder, reference).purchase
 
 
+@pytest.mark.parametrize("reference", ["full", "second", "small"])
+def test_while_serving_with_a_cap_an_answer_is_bought_up_to_it_and_then_gone_on_with_or_left(reference: str) -> None:
+    """Nothing that could agree with it is bought after a long answer: it goes on, or a final route answers."""
+    ladder = serving_ladder(("small", "second", "full"), reference, 64)
+    best, states = fixed_route(ladder, reference), ladder.states()
+    place = {state: i for i, state in enumerate(states)}
+    for state in states:
+        assert len(ladder.begun(state)) <= 1
+        for action in state_actions(ladder, best, state):
+            track = ladder.tracks[action.track]
+            if isinstance(action, Answer):
+                assert action.track in (*ladder.done(state), *ladder.begun(state))
+                continue
+            assert action.level == (track.top if action.track in ladder.final else 1)
+            assert not ladder.begun(state) or action.track in ladder.final
+            for ended in (True, False):
+                assert place[ladder.after(state, action, ended=ended)] < place[state]
+    begun = next(state for state in states if ladder.begun(state) and not any(state[i] for i in ladder.final))
+    assert Answer(ladder.begun(begun)[0]) in ladder.actions(begun)
+    assert best.purchase == default_action(ladder, best, begun)
+
+
 @pytest.mark.parametrize("reference", ["b300", "full", "second"])
 def test_a_thought_that_streams_is_continued_or_cut_and_nothing_else(reference: str) -> None:
     """Only what stands in for a cut thought may be bought beside it; by default it goes to where the best route goes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from math import exp, log
 from typing import Any
 
@@ -13,10 +14,12 @@ from laddered import CURVE, ROUTES, SURE, embedder, learnt_ladder
 from scripted import ScriptedEngine, finished, says
 
 from pointsman.backends import Event, Text, Thought, TokenLogprob, load_modes
-from pointsman.domain import Attempt, Call, Finish, Objective, Query, Tier, Wish
+from pointsman.classifiers.ladder_model import LadderModel
+from pointsman.domain import Attempt, Call, Capabilities, Finish, Objective, Query, Tier, Wish
 from pointsman.errors import BackendError, BackendTimeout, BackendUnavailable
+from pointsman.router.buying import Bought
 from pointsman.router.decide import Decider, Standing
-from pointsman.router.live import Answered, Bought, Decided, Live, LiveEvent, collect
+from pointsman.router.live import Answered, Decided, Live, LiveEvent, collect
 from pointsman.router.objectives import Point
 from pointsman.router.signs import ALTERNATIVES
 from pointsman.store import Record
@@ -48,13 +51,18 @@ class World:
         curve: Sequence[Point] = CURVE,
         objective: Objective | None = None,
         escalate: bool = False,
+        model: LadderModel | None = None,
+        continues: bool | None = None,
     ) -> None:
         self.cheap, self.dear = ScriptedEngine("cheap", cheap), ScriptedEngine("dear", dear)
         self.records: list[Record] = []
         self.begun: list[Record] = []
-        standing = Standing(ROUTES, "dear", objective or Objective(), observed, escalate)
+        able = Capabilities(continues=continues)
+        standing = Standing(
+            tuple(replace(r, capabilities=able) for r in ROUTES), "dear", objective or Objective(), observed, escalate
+        )
         self.decider = Decider(standing, embedder())
-        self.decider.use(learnt_ladder(curve))
+        self.decider.use(learnt_ladder(curve, model))
         engines = {"cheap": self.cheap, "dear": self.dear}
         self.live = Live(
             self.decider,
@@ -208,7 +216,7 @@ async def test_more_alternatives_than_the_ladder_needs_are_asked_for_where_the_c
 @pytest.mark.parametrize(
     ("bought", "own", "asked", "expected"),
     [
-        (None, None, None, (1024, 30_000)),
+        (None, None, None, (256, 30_000)),
         (Bought(64, 500), None, None, (64, 500)),
         (Bought(64, 500), 100.0, 8, (8, 100)),
         (Bought(64, 500), 9000.0, 4096, (64, 500)),

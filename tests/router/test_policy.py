@@ -247,7 +247,7 @@ def test_the_safe_route_is_the_owners_not_the_best_fixed_one() -> None:
     assert (bought.route, bought.bought) == ("second", 1)
     cut = policy.next(QUERY, [said("second", finish=Finish.LENGTH)], {}, safe)
     assert isinstance(cut, Commit)
-    assert (cut.route, cut.bought) == ("second", None)
+    assert (cut.route, cut.bought, cut.resume) == ("second", 0, True), "it is gone on with"
     lost = policy.next(QUERY, [failed("second")], {}, safe)
     assert (lost.route, lost.reason) == ("full", "the safe route cannot serve this query: the dearest that can answers")
 

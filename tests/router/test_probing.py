@@ -14,7 +14,8 @@ from test_live_evidence import QUERY, World, sure
 from pointsman.backends import Event, Text, TokenLogprob
 from pointsman.domain import Call, Finish, Purpose, Wish
 from pointsman.errors import BackendError, BackendTimeout
-from pointsman.router.live import Bought, collect
+from pointsman.router.buying import Bought
+from pointsman.router.live import collect
 
 ASK = Bought(ask=("p_right", "stated_confidence"))
 
@@ -82,12 +83,35 @@ async def test_a_probe_that_fails_costs_its_limit_and_nothing_else() -> None:
     assert not world.decider.outages.resting("cheap")
 
 
-async def test_an_answer_that_was_cut_off_is_not_asked_about() -> None:
-    """There is nothing whole to judge."""
-    world = World(sure("41", 0.6, finish=Finish.LENGTH), says("42"), bought=ASK)
+async def test_of_an_answer_that_was_cut_off_the_beginning_is_asked_about() -> None:
+    """But no second answer is drawn: there is no whole one to compare it with. Of a thought alone nothing is asked."""
+    limits = Bought(ask=("p_right", "again"))
+    world = asking(World(sure("41", 0.6, finish=Finish.LENGTH), says("42"), bought=limits), yes(0.75))
     _, answered = await world.run()
-    assert [a.route for a in answered.attempts] == ["cheap", "dear"]
-    assert len(world.cheap.calls) == 1
+    assert [(a.route, a.purpose) for a in answered.attempts] == [
+        ("cheap", Purpose.PROBE),
+        ("cheap", Purpose.ANSWER),
+        ("dear", Purpose.ANSWER),
+    ]
+    assert answered.attempts[1].signs["p_right"] == pytest.approx(0.75)
+    assert world.cheap.calls[1].messages[-2:][0]["content"] == "41"
+    thinking = World(sure("", 0.6, finish=Finish.LENGTH, thought="hm"), says("42"), bought=limits)
+    _, answered = await thinking.run()
+    assert [a.purpose for a in answered.attempts] == [Purpose.ANSWER] * 2
+
+
+async def test_what_is_learnt_of_a_long_answer_is_what_its_beginning_would_have_shown() -> None:
+    """Recorded for training: as far as a bought answer goes before it is cut."""
+    long = [*sure("41", 0.9)[:2], *sure("99", 0.1)]
+    long[-1] = finished(prompt=10, answer=4)
+    world = asking(World(long, says("no"), bought=Bought(max_tokens=2, ask=("p_right", "again"))), yes(0.75))
+    events = world.live.run(QUERY, Wish(route="cheap"), signs=True)
+    _, answered = await collect(events)
+    asked, answer = answered.attempts
+    assert (asked.purpose, answer.answer) == (Purpose.PROBE, "4199")
+    assert answer.signs[SURE] == pytest.approx(0.9)
+    assert answer.signs["p_right"] == pytest.approx(0.75)
+    assert world.cheap.calls[1].messages[-2]["content"] == "41"
 
 
 async def test_a_caller_who_leaves_meanwhile_stops_what_is_asked() -> None:

@@ -110,6 +110,16 @@ def test_an_answer_that_ran_out_of_tokens_can_be_wrong(
     assert [each.correct for each in logged(store, cut)] == [0.0]
 
 
+def test_of_evidence_that_was_cut_the_length_is_not_known(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
+) -> None:
+    """It is at least what was bought; the caller's own answer, cut by the caller's own limit, is as long as it is."""
+    cut = make_attempt(finish=Finish.LENGTH)
+    evidence, answer = logged(store, make_record(attempts=(cut, cut)))
+    assert (evidence.output_tokens, evidence.input_tokens) == (None, 10)
+    assert answer.output_tokens == 2
+
+
 def test_statements_are_weighed_by_who_made_them(
     store: Store, make_record: MakeRecord, make_outcome: MakeOutcome
 ) -> None:

@@ -105,7 +105,7 @@ class _Walk:
                 continue
             if isinstance(action, Answer):
                 p = predicted[place[at]]
-                mine, reference = p[:, node.done.index(action.track)], p[:, len(node.done)]
+                mine, reference = p[:, node.answerable.index(action.track)], p[:, len(node.answerable)]
                 self._answer(state, action, rows[at], prices[at], trails[at], mine, reference)
             else:
                 self._buy(state, action, rows[at], prices[at], trails[at])
@@ -124,6 +124,7 @@ class _Walk:
         self._correct[to] = self._data.correct[rows, action.track]
         self._mine[to], self._reference[to] = np.clip(mine, 0.0, 1.0), np.clip(reference, 0.0, 1.0)
         track = self._data.ladder.tracks[action.track]
+        self._pay(action.track, state[action.track], track.top, rows, prices)
         names = {track.name(level) for level in range(1, track.top + 1)}
         for trail in {int(trail) for trail in trails}:
             bought = self._trail_list[trail]
@@ -133,10 +134,8 @@ class _Walk:
 
     def _buy(self, state: State, action: Purchase, rows: Integers, prices: Integers, trails: Integers) -> None:
         data, track, before = self._data, action.track, state[action.track]
-        to = rows, prices
-        self._cost[to] += (data.cost_to(track, action.level) - data.cost_to(track, before))[rows]
-        self._inputs[to] += data.input_tokens[rows, track] if before == 0 else 0.0
-        self._outputs[to] += (data.output_to(track, action.level) - data.output_to(track, before))[rows]
+        self._pay(track, before, action.level, rows, prices)
+        self._inputs[rows, prices] += data.input_tokens[rows, track] if before == 0 else 0.0
         name = data.ladder.tracks[track].name(action.level)
         longer = {int(trail): self._trail((*self._trail_list[int(trail)], name)) for trail in np.unique(trails)}
         trails = np.array([longer[int(trail)] for trail in trails], dtype=np.int64)
@@ -146,6 +145,12 @@ class _Walk:
             if at.any():
                 state_then = self._policy.ladder.after(state, action, ended=ended)
                 self._standing.setdefault(state_then, []).append((rows[at], prices[at], trails[at]))
+
+    def _pay(self, track: int, before: int, level: int, rows: Integers, prices: Integers) -> None:
+        """Charge a track from one level up to another."""
+        data, to = self._data, (rows, prices)
+        self._cost[to] += (data.cost_to(track, level) - data.cost_to(track, before))[rows]
+        self._outputs[to] += (data.output_to(track, level) - data.output_to(track, before))[rows]
 
     def _trail(self, bought: tuple[str, ...]) -> int:
         if bought not in self._trails:

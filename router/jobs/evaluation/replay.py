@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ....classifiers import Prediction, TrainingSet
 from ....domain import Estimate, Objective, Query, Route
 from ... import policy
+from ...decide import Standing
 from ...objectives import Plan, Point, Priced
 from ...pricing import expected_cost
 
@@ -47,12 +48,19 @@ class Recorded:
 class Aim:
     """For whom is trained: the routes (cheapest first), what is wanted, who answers when nothing is known.
 
-    calls: whether a call of the dearest route costs 1 and the others nothing, for data whose tokens are not known."""
+    calls: whether a call of the dearest route costs 1 and the others nothing, for data whose tokens are not known.
+    cap: tokens after which an answer that is bought as evidence is cut (None: nowhere)."""
 
     routes: tuple[Route, ...]
     objective: Objective
     safe_route: str
     calls: bool = False
+    cap: int | None = None
+
+    @classmethod
+    def of(cls, standing: Standing, objective: Objective | None = None) -> Aim:
+        """For a router that is set up so, or wants this instead."""
+        return cls(standing.routes, objective or standing.objective, standing.safe_route, cap=standing.cap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,10 +91,10 @@ def as_policy(model: LadderModel, ladder: Ladder) -> LadderPolicy:
     for state, fitted in model.states.items():
         predict = _product(fitted.mean, fitted.scale, fitted.weights)
         smooth = None if predict is None else Smooth(nothing, predict)
-        lead = len(fitted.done) + 1  # the constant of standardised columns is the mean
+        lead = len(fitted.answerable) + 1  # the constant of standardised columns is the mean
         usual = np.zeros(lead) if fitted.weights is None else fitted.weights[0, :lead].astype(np.float64)
         actions = state_actions(ladder, reference, state)
-        nodes[state] = Node(actions, fitted.default, fitted.done, smooth, usual, fitted.support)
+        nodes[state] = Node(actions, fitted.default, fitted.done, smooth, usual, fitted.support, fitted.begun)
     empty = np.zeros((0, len(model.prices)), np.float32)
     results = Results(empty, empty, empty, empty)
     return LadderPolicy(ladder, Terms(model.prices, reference), model.layout, nodes, results)

@@ -1,0 +1,65 @@
+"""Answers bought before committing: within which limits a call is evidence, and the call that goes on where it was cut.
+
+Going on, the engine is given what it had said (`thought_prefix`, `answer_prefix`), so only the rest is generated, and
+an engine that keeps prompts reads next to nothing again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..domain import Call, Usage
+from .climb import Climb
+from .signs import ALTERNATIVES
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """Limits of an answer that is bought before committing: tokens, thought included, and milliseconds. What is cut off
+    is evidence all the same, and is gone on with if it is chosen; a call that takes longer has failed and cost what it
+    cost.
+
+    ask: the probes (probes.py) that are put about such an answer, each within the same time limit."""
+
+    max_tokens: int = 256
+    deadline_ms: float = 30_000
+    ask: tuple[str, ...] = ()
+
+    def cap(self, climb: Climb | None) -> int:
+        """Tokens after which an answer is cut: as when the ladder was learnt, if no less is allowed now."""
+        learnt = climb.model.cap if climb is not None else None
+        return min(self.max_tokens, learnt or self.max_tokens)
+
+    def limited(self, call: Call, cap: int) -> Call:
+        """The call within these limits, with the probabilities of its tokens."""
+        return replace(
+            call,
+            max_tokens=min(cap, call.max_tokens or cap),
+            deadline_ms=min(self.deadline_ms, call.deadline_ms or self.deadline_ms),
+            logprobs=max(call.logprobs or 0, ALTERNATIVES),
+        )
+
+
+def rest_of(call: Call, thought: str, answer: str, used: Usage, *, ended: bool = False) -> Call | None:
+    """The call that goes on where this one stopped, after that thought and answer; used: the tokens that they took;
+    ended: whether the thought had come to its end though no answer had begun.
+
+    None where a second call cannot: nothing was said yet, or a grammar or tools bind the answer, which no engine takes
+    up in the middle. A thought that was still open stays within the rest of its budget."""
+    if call.response_format or call.grammar or call.tools or not (thought or answer).strip():
+        return None
+    closed = ended or bool(answer.strip())
+    budget = call.thinking_budget
+    if budget is not None:
+        budget = max(0, budget - used.thought)
+    return replace(
+        call,
+        thinking_budget=0 if closed else budget,
+        thought_prefix=call.thought_prefix + thought,
+        answer_prefix=call.answer_prefix + (answer if answer.strip() else ""),
+        max_tokens=_left(call.max_tokens, used.output),
+        max_answer_tokens=_left(call.max_answer_tokens, used.answer),
+    )
+
+
+def _left(most: int | None, used: int) -> int | None:
+    return None if most is None else max(1, most - used)

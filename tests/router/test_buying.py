@@ -1,0 +1,73 @@
+"""The limits of evidence, and the call that goes on where an answer was cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laddered import capped, climbing, tiny
+
+from pointsman.domain import Call, Usage
+from pointsman.router.buying import Bought, rest_of
+
+CALL = Call(messages=({"role": "user", "content": "Write a poem."},), thinking_budget=0, max_tokens=500)
+
+
+@pytest.mark.parametrize(("own", "learnt", "expected"), [(256, 64, 64), (64, 256, 64), (64, None, 64)])
+def test_an_answer_is_cut_where_the_ladder_was_taught_to_or_the_owner_says(
+    own: int, learnt: int | None, expected: int
+) -> None:
+    model = tiny() if learnt is None else capped(learnt)
+    assert Bought(max_tokens=own).cap(climbing(model)) == expected
+    assert Bought(max_tokens=own).cap(None) == own
+
+
+def test_the_rest_of_an_answer_begins_where_it_stopped() -> None:
+    rest = rest_of(CALL, "", "Roses are", Usage(10, 0, 0, 64))
+    assert rest == replace(CALL, answer_prefix="Roses are", max_tokens=436)
+
+
+def test_the_rest_of_an_answer_after_a_thought_keeps_both_and_thinks_no_more() -> None:
+    thinking = replace(CALL, thinking_budget=100, max_answer_tokens=50)
+    rest = rest_of(thinking, "Rhyme it.", "Roses", Usage(10, 0, 30, 20))
+    assert rest is not None
+    assert (rest.thought_prefix, rest.answer_prefix, rest.thinking_budget) == ("Rhyme it.", "Roses", 0)
+    assert (rest.max_tokens, rest.max_answer_tokens) == (450, 30)
+
+
+@pytest.mark.parametrize(
+    ("budget", "used", "ended", "left"),
+    [(None, 64, False, None), (100, 64, False, 36), (64, 64, False, 0), (100, 9, True, 0)],
+)
+def test_an_open_thought_goes_on_within_its_budget(
+    budget: int | None, used: int, ended: bool, left: int | None
+) -> None:
+    """With none of it left, or where it had ended, the thought is closed and the answer follows."""
+    rest = rest_of(replace(CALL, thinking_budget=budget), "Rhyme", "\n", Usage(10, 0, used, 0), ended=ended)
+    assert rest is not None
+    assert (rest.thinking_budget, rest.thought_prefix, rest.answer_prefix) == (left, "Rhyme", "")
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [{"grammar": "root ::= [0-9]+"}, {"response_format": {"type": "json_object"}}, {"tools": ({"type": "function"},)}],
+)
+def test_what_binds_an_answer_cannot_be_taken_up_in_its_middle(bound: dict[str, Any]) -> None:
+    assert rest_of(replace(CALL, **bound), "", "{", Usage(10, 0, 0, 64)) is None
+
+
+def test_where_nothing_was_said_there_is_nothing_to_go_on_from() -> None:
+    assert rest_of(CALL, "", " \n", Usage(10, 0, 0, 2)) is None
+
+
+@given(st.integers(1, 1000), st.integers(0, 1000), st.integers(0, 1000))
+def test_both_calls_together_stay_within_the_callers_limit_or_one_token_more(
+    limit: int, thought: int, answer: int
+) -> None:
+    used = Usage(10, 0, thought, answer)
+    rest = rest_of(replace(CALL, max_tokens=limit), "a", "b", used)
+    assert rest is not None
+    assert rest.max_tokens == max(1, limit - used.output)
