@@ -183,10 +183,11 @@ class Call:
     """One request to a model, whatever it is for.
 
     messages: OpenAI's chat form; or `rendered`, text (or token ids) that goes to the model as it is.
-    thinking_budget: the most tokens of thought; 0 is off, None is no limit.
+    thinking_budget: the most tokens of thought, a prefix apart; 0 is off, None is no limit.
     thought_prefix, answer_prefix: text that the model goes on from: an open thought, or (the thought, if any, being
     closed) the beginning of the answer. Prefixes are not repeated in the events.
-    max_tokens: bound on thought and answer together; max_answer_tokens: on the answer alone.
+    max_tokens: bound on thought and answer together; max_answer_tokens: on the answer alone. resumable: what is cut at
+    max_tokens will be gone on with, so none of them are kept for an answer, and a thought is cut in its middle.
     response_format: OpenAI's `response_format`; `grammar`: the engine's grammar (GBNF on llama.cpp). Both bind the
     answer, not the thought.
     deadline_ms: the whole call's time limit from its start.
@@ -200,6 +201,7 @@ class Call:
     answer_prefix: str = ""
     max_tokens: int | None = None
     max_answer_tokens: int | None = None
+    resumable: bool = False
     stop: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     logprobs: int | None = None

@@ -59,6 +59,13 @@ def allot(budget: int | None, limit: int | None, reserve: int = RESERVE, *, clos
     return Allotment(budget, limit, off=False)
 
 
+def allot_call(call: Call, limit: int | None, reserve: int = RESERVE, *, closing: int = 2) -> Allotment:
+    """The same for a call's thinking budget; one that will be gone on with keeps nothing for an answer."""
+    if call.resumable and call.thinking_budget != 0:
+        return Allotment(call.thinking_budget, limit, off=False)
+    return allot(call.thinking_budget, limit, reserve, closing=closing)
+
+
 @dataclass(slots=True)
 class _Pass:
     """What came out of one pass so far."""
@@ -102,7 +109,7 @@ async def two_pass(run: Run, call: Call, allotment: Allotment) -> AsyncGenerator
     first = replace(
         call,
         thinking_budget=None,
-        max_tokens=allotment.thought,
+        max_tokens=_least(allotment.thought, allotment.total),
         response_format=None,
         grammar=None,
     )
@@ -189,6 +196,8 @@ def _unfinished(call: Call, first: Call, one: _Pass, allotment: Allotment) -> bo
     finish = one.done.finish if one.done else Finish.LENGTH
     if one.called or finish not in (Finish.STOP, Finish.LENGTH):
         return False
+    if call.resumable and allotment.total is not None and one.usage.output >= allotment.total:
+        return False  # it is cut where it was to be
     if not one.answered:
         return bool(one.thought) or finish is Finish.LENGTH
     if finish is Finish.STOP or first.max_tokens is None or one.usage.output < first.max_tokens:
@@ -196,6 +205,10 @@ def _unfinished(call: Call, first: Call, one: _Pass, allotment: Allotment) -> bo
     if call.max_answer_tokens is not None and one.answer_tokens >= call.max_answer_tokens:
         return False
     return allotment.total is None or one.usage.output < allotment.total
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def gone_on(before: Usage, after: Usage) -> Usage:

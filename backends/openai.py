@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..domain import Call, Capabilities, Enforcement, Json
 from ..errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
 from .bodies import unheeded, with_system
-from .budget import SLACK, Allotment, allot, two_pass, watched
+from .budget import SLACK, Allotment, allot_call, two_pass, watched
 from .config import EnginesConfig, ModelConfig
 from .dialects import Dialect
 from .engine import Event, Finished, Health, ModelInfo
@@ -184,7 +184,7 @@ class OpenAIEngine:
         if facts.thinks is False or call.answer_prefix:
             allotment = Allotment(0, total, off=True)
         else:
-            allotment = allot(call.thinking_budget, total, self._limits.reserve, closing=facts.closing)
+            allotment = allot_call(call, total, self._limits.reserve, closing=facts.closing)
         if most is None or allotment.thought is None:
             return allotment
         bound = most if allotment.off else allotment.thought + SLACK + most

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..domain import Call
 from ..errors import BackendRejected
-from .budget import allot
+from .budget import allot_call
 from .transformers_prompt import Chat, ChatTemplate
 
 _ARGUMENTS = "chat_template_kwargs"
@@ -23,7 +23,8 @@ class Plan:
     """A call as token ids and limits, all in tokens.
 
     opened: a thought is open at the prompt's end; may_open: the model may open one. thought: the most tokens of new
-    thought, its marks apart; answer: of the answer alone (None: no limit of its own); total: of everything new."""
+    thought, its marks apart; answer: of the answer alone (None: no limit of its own); total: of everything new, of
+    which `kept` are for the mark that ends a thought and for an answer."""
 
     prompt: tuple[int, ...]
     opened: bool
@@ -32,26 +33,27 @@ class Plan:
     answer: int | None
     total: int
     warnings: tuple[str, ...] = ()
+    kept: int = 2
 
 
 def plan(call: Call, template: ChatTemplate, *, context: int, reserve: int, backend: str) -> Plan:
     """The call's plan for a model of this `context`. Raises BackendRejected where the prompt does not fit.
 
-    The budget counts the tokens of `thought_prefix` too, as vLLM and llama.cpp count them. The thought is cut early
-    enough that the answer keeps its reserve of the limit, and of the context."""
+    The thought is cut early enough that the answer keeps its reserve of the limit, and of the context; not so where the
+    call will be gone on with."""
     warnings = [*_unenforced(call, template)]
     arguments = _arguments(call)
     off = call.thinking_budget == 0 or bool(call.answer_prefix) or False in _switches(arguments)
     if template.marks is not None and not off:
-        ids, prefix = _thinking_prompt(call, template)
+        ids = _thinking_prompt(call, template)
         limit = _limit(call, len(ids), context, backend)
-        budget = None if call.thinking_budget is None else max(0, call.thinking_budget - prefix)
         opened = template.is_open(ids)
-        shares = allot(budget, limit, reserve, closing=1 if opened else 2)
+        shares = allot_call(call, limit, reserve, closing=1 if opened else 2)
         warnings += [shares.warning] if shares.warning else []
         if not shares.off:
             thought = limit if shares.thought is None else shares.thought
-            return Plan(tuple(ids), opened, not opened, thought, call.max_answer_tokens, limit, tuple(warnings))
+            kept = 0 if call.resumable else 2
+            return Plan(tuple(ids), opened, not opened, thought, call.max_answer_tokens, limit, tuple(warnings), kept)
     ids = _closed_prompt(call, template)
     limit = _limit(call, len(ids), context, backend)
     return Plan(tuple(ids), False, False, 0, call.max_answer_tokens, limit, tuple(warnings))
@@ -67,21 +69,20 @@ def _base(call: Call, template: ChatTemplate, *, thinking: bool) -> list[int]:
     return template.encode_chat(Chat(call.messages, thinking, tools, _arguments(call)))
 
 
-def _thinking_prompt(call: Call, template: ChatTemplate) -> tuple[list[int], int]:
-    """The prompt of a call that thinks, going on from its thought prefix; and that prefix's length in tokens."""
+def _thinking_prompt(call: Call, template: ChatTemplate) -> list[int]:
+    """The prompt of a call that thinks, going on from its thought prefix."""
     ids = _base(call, template, thinking=True)
     if not call.thought_prefix or template.marks is None:
-        return ids, 0
-    prefix = template.encode_text(call.thought_prefix)
+        return ids
     mark = () if template.is_open(ids) else (template.marks.open,)
-    return [*ids, *mark, *prefix], len(prefix)
+    return [*ids, *mark, *template.encode_text(call.thought_prefix)]
 
 
 def _closed_prompt(call: Call, template: ChatTemplate) -> list[int]:
     """The prompt of a call that answers: its thought off, or closed after the thought prefix."""
     marks = template.marks
     if marks is not None and call.thought_prefix:
-        ids, _ = _thinking_prompt(call, template)
+        ids = _thinking_prompt(call, template)
     else:
         ids = _base(call, template, thinking=False)
         if marks is not None and call.rendered is None and not template.switchable and not template.is_open(ids):

@@ -183,8 +183,9 @@ class Generation:
         """The next token: drawn, or the mark that ends the thought."""
         marks, ends = self._vocabulary.marks, self._vocabulary.ends
         if marks is not None and self._phase is _Phase.THOUGHT:
-            # Of the total, one token is kept for the mark and one for the answer.
-            if self._thought >= self._plan.thought or self.used >= self._plan.total - 2:
+            # Of the total, one token is kept for the mark and one for the answer, if there is to be one.
+            over = bool(self._plan.kept) and self.used >= self._plan.total - self._plan.kept
+            if self._thought >= self._plan.thought or over:
                 return marks.close
             token = self._sampler.draw(scores, frozenset((marks.open,)))
             self.ended = token == marks.close or token in ends
@@ -228,7 +229,7 @@ class Generation:
 
     def _over(self, token: int) -> bool:
         """Whether the reply is complete with this token, and then why."""
-        if self._phase is _Phase.THOUGHT:
+        if self._phase is _Phase.THOUGHT and (self._plan.kept or self.used < self._plan.total):
             return False
         if token in self._vocabulary.ends:
             self.finish = Finish.STOP

@@ -34,6 +34,7 @@ class Bought:
         return replace(
             call,
             max_tokens=min(cap, call.max_tokens or cap),
+            resumable=call.max_tokens is None or cap < call.max_tokens,
             deadline_ms=min(self.deadline_ms, call.deadline_ms or self.deadline_ms),
             logprobs=max(call.logprobs or 0, ALTERNATIVES),
         )

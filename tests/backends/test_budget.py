@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.backends import Continuation, Event, Finished, Text, Thought, Timings, allot, two_pass
-from pointsman.backends.budget import RESERVE, SLACK, Allotment, watched
+from pointsman.backends.budget import RESERVE, SLACK, Allotment, allot_call, watched
 from pointsman.domain import Call, Enforcement, Finish, Usage
 
 BUDGETS = st.one_of(st.none(), st.integers(0, 5000))
@@ -124,6 +124,25 @@ async def test_two_passes_stay_within_the_callers_limit(limit: int) -> None:
     assert len(thought) + len(answer) <= limit
     assert answer
     assert done.finish is Finish.LENGTH
+
+
+@given(st.integers(1, 40), st.one_of(st.none(), st.integers(1, 40)), st.booleans())
+async def test_what_will_be_gone_on_with_is_cut_at_its_limit_and_gets_no_second_pass(
+    limit: int, budget: int | None, native: bool
+) -> None:
+    """It is the beginning of what would have come without the limit, and not a token more than that."""
+    model = Model()
+    free = Call(({"role": "user", "content": "?"},), thinking_budget=budget)
+    run = watched if native or budget is None else two_pass
+    whole = await gather(run(model.run, free, allot_call(free, None)))
+    model.calls.clear()
+    call = replace(free, max_tokens=limit, resumable=True)
+    thought, answer, done = await gather(run(model.run, call, allot_call(call, limit)))
+    assert whole[0].startswith(thought)
+    assert whole[1].startswith(answer)
+    assert len(thought) + len(answer) == min(limit, len(whole[0]) + len(whole[1]))
+    if len(thought) < len(whole[0]):
+        assert (answer, done.finish, len(model.calls)) == ("", Finish.LENGTH, 1)
 
 
 async def test_a_schema_begins_with_the_answer_not_in_its_middle() -> None:

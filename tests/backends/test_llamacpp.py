@@ -115,6 +115,22 @@ async def test_a_thought_is_gone_on_with_in_both_ways(engine, collect) -> None:
         assert more.done.usage.thought <= 18
 
 
+async def test_a_thought_that_will_be_gone_on_with_is_cut_in_its_middle(engine, collect) -> None:
+    """Nothing of its limit is kept for an answer, in either way of keeping a budget, and the rest is the same text."""
+    for how in ("auto", "two-pass"):
+        one = engine("digits", budget=how)
+        for budget in (None, 24):
+            whole = await collect(one, ask(CHAINS[3], thinking_budget=budget, max_answer_tokens=4))
+            cut = await collect(one, ask(CHAINS[3], thinking_budget=budget, max_tokens=12, resumable=True))
+            assert (cut.answer, cut.done.finish, cut.done.usage.output) == ("", Finish.LENGTH, 12)
+            assert whole.thought.startswith(cut.thought)
+            left = None if budget is None else budget - cut.done.usage.thought
+            more = await collect(
+                one, ask(CHAINS[3], thought_prefix=cut.thought, thinking_budget=left, max_answer_tokens=4)
+            )
+            assert (cut.thought + more.thought, more.answer) == (whole.thought, whole.answer)
+
+
 async def test_an_answer_is_gone_on_with_and_not_repeated(engine, collect) -> None:
     """The beginning is the model's own from then on."""
     reply = await collect(engine("smollm2"), ask("What is the capital of France?", answer_prefix="The capital of"))

@@ -166,7 +166,7 @@ async def test_a_smaller_context_can_be_set(thinker):
 
 
 async def test_a_cut_thought_can_be_gone_on_with(tmp_path):
-    """With the kept thought as prefix, the model goes on exactly where it was; the budget counts the prefix."""
+    """With the kept thought as prefix, the model goes on exactly where it was; the budget is of what is new."""
     chain = ["<think>", *"abcdefghij", "</think>", "7", "<|end|>"]
     async with engine(chained_model(tmp_path, OPENS, chain)) as made:
         thought, _, first, _ = await run(made, Call(HELLO, thinking_budget=4, max_answer_tokens=1))
@@ -175,9 +175,19 @@ async def test_a_cut_thought_can_be_gone_on_with(tmp_path):
         rest, answer, done, _ = await run(made, Call(HELLO, thought_prefix=kept))
         assert (rest, answer) == ("efghij", "7")
         assert (done.continuation.thought, done.continuation.ended) == ("abcdefghij", True)
-        rest, _, done, _ = await run(made, Call(HELLO, thought_prefix=kept, thinking_budget=6, max_answer_tokens=1))
+        rest, _, done, _ = await run(made, Call(HELLO, thought_prefix=kept, thinking_budget=2, max_answer_tokens=1))
         assert rest == "ef"
         assert done.usage.prompt == first.usage.prompt + 4
+
+
+async def test_a_thought_that_will_be_gone_on_with_is_cut_in_its_middle(tmp_path):
+    chain = ["<think>", *"abcdefghij", "</think>", "7", "<|end|>"]
+    async with engine(chained_model(tmp_path, OPENS, chain)) as made:
+        thought, answer, done, _ = await run(made, Call(HELLO, max_tokens=4, resumable=True))
+        assert (thought, answer, done.finish, done.usage.output) == ("abcd", "", Finish.LENGTH, 4)
+        assert not done.continuation.ended
+        thought, answer, done, _ = await run(made, Call(HELLO, max_tokens=4))
+        assert answer != "", "else room is kept for an answer"
 
 
 async def test_a_thought_prefix_with_budget_zero_is_closed_and_answered(tmp_path):
