@@ -56,11 +56,16 @@ def test_spellings_of_one_answer_agree(spelt: list[str]) -> None:
     assert {short_form(text) for text in spelt} == {spelt[0]}
 
 
+def test_what_is_in_brackets_is_a_list_and_two_quotations_are_not_one() -> None:
+    assert short_form("(1,200)") == "(1, 200)"
+    assert short_form("'a' and 'b'") == "'a' and 'b'"
+
+
 def test_different_answers_do_not() -> None:
     apart = [group[0] for group in SAME] + [
-        "50", "1", "one", "12", "1 2", "1, 2", "1,2,3", "a", "(1, 200)", "1, 200", "11/2", "1 1/2", "2.5.1", "0.333...",
-        "0.333", "x", "-x", "x=5", "5", "x^2", "x2", "f(x)", "yes", "no", "newyork", "new york city", "1/0", "[1, 2]",
-        "1e999999999", "1e999999998", "5 kg", "a*", "c++", "c", "d. smith", "\\pi", "pi",
+        "50", "1", "one", "12", "1 2", "1, 2", "1,2,3", "a", "(1, 200)", "(1200)", "1, 200", "11/2", "1 1/2", "2.5.1",
+        "0.333...", "0.333", "x", "-x", "x=5", "5", "x^2", "x2", "f(x)", "yes", "no", "newyork", "new york city", "1/0",
+        "[1, 2]", "1e999999999", "1e999999998", "5 kg", "a*", "c++", "c", "d. smith", "\\pi", "pi",
     ]  # fmt: skip
     for first, second in combinations(apart, 2):
         assert short_form(first) != short_form(second), (first, second)
