@@ -3,7 +3,8 @@
 A *track* is one route's thought: it can be bought up to each of its budgets, and whole. A *state* is a tuple with a
 level for each track: 0 nothing bought, then the budgets, then the whole answer (`top`). A thought that ended within the
 budget bought is whole. From a state one may answer with any whole answer, or buy a later step of any track; a thought
-bought before is continued, not restarted, so that only the difference is paid.
+bought before is continued, not restarted, so that only the difference is paid. A further sample of a route is a track
+of its own, named `small#1`: a second opinion, which may be bought once the one before it is whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from ..errors import BadRequest
 
 State: TypeAlias = tuple[int, ...]
 
+SAMPLE = "#"
+"""Stands between a route's name and the number of a sample."""
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -24,7 +28,9 @@ class Track:
     name, and the track that answers instead of a cut thought (by its place, None: no budgets).
 
     capped: no more than the largest budget may be bought; the answer is whole only where the thought ended by then.
-    resumes: the same, but an answer that is cut there may be given: it is gone on with to its end."""
+    resumes: the same, but an answer that is cut there may be given: it is gone on with to its end.
+    after: the track (by its place) whose answer must be whole before: that of the sample before this one. None for a
+    route's first answer."""
 
     route: str
     budgets: tuple[int, ...] = ()
@@ -32,6 +38,7 @@ class Track:
     fallback: int | None = None
     capped: bool = False
     resumes: bool = False
+    after: int | None = None
 
     @property
     def top(self) -> int:
@@ -113,7 +120,7 @@ class Ladder:
             Purchase(i, level)
             for i, track in enumerate(self.tracks)
             if i >= first or self._is_fallback(i, state)
-            if not begun or i in self.final
+            if self._may_begin(i, state) and (not begun or i in self.final)
             for level in range(state[i] + 1, track.most + 1)
         ]
         return (*answers, *purchases)
@@ -138,8 +145,13 @@ class Ladder:
         raise BadRequest(f"The ladder has no route {name!r}; it has {', '.join(self.names())}.", field="ladder")
 
     def names(self) -> list[str]:
-        """Every route that the ladder can buy."""
+        """Every route that the ladder can buy, and every further sample."""
         return [track.name(level) for track in self.tracks for level in range(1, track.most + 1)]
+
+    def routes(self) -> list[str]:
+        """The routes among them."""
+        first = [track for track in self.tracks if track.after is None]
+        return [track.name(level) for track in first for level in range(1, track.most + 1)]
 
     def shown(self, state: State) -> int | None:
         """The track (by its place) of which the caller has the beginning of a thought; None where there is none."""
@@ -158,9 +170,17 @@ class Ladder:
         return (self.instead(track, state), *(Purchase(track, level) for level in levels))
 
     def _possible(self, state: State) -> bool:
-        """Whether a state can be: where an answer is begun, nothing was bought after it but what streams."""
+        """Whether a state can be: where an answer is begun, nothing was bought after it but what streams; no sample
+        without the one before it."""
+        if not all(self._may_begin(i, state) for i, level in enumerate(state) if level):
+            return False
         begun = self.begun(state)
         return not begun or not any(level and i > begun[0] and i not in self.final for i, level in enumerate(state))
+
+    def _may_begin(self, track: int, state: State) -> bool:
+        """Whether the sample before this one, where there is one, has answered."""
+        before = self.tracks[track].after
+        return before is None or state[before] == self.tracks[before].top
 
     def _is_fallback(self, track: int, state: State) -> bool:
         """Whether a cut thought that is open waits for this track's answer."""
@@ -224,13 +244,14 @@ def serving_ladder(routes: Sequence[str], reference: str, cap: int | None = None
 
 def streamed(ladder: Ladder, reference: Fixed) -> Ladder:
     """The same ladder where the best fixed route and the last one stream to the caller, as they do while serving."""
-    return replace(ladder, final=tuple(sorted({reference.purchase.track, len(ladder.tracks) - 1})))
+    last = max(place for place, track in enumerate(ladder.tracks) if track.after is None)
+    return replace(ladder, final=tuple(sorted({reference.purchase.track, last})))
 
 
 def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
     """The ladder of the tracks whose routes are named, bought in this order, up to no level but those named.
 
-    Raises BadRequest for unknown names, or where a fallback of a budget is left out."""
+    Raises BadRequest for unknown names, or where a fallback of a budget or the sample before another is left out."""
     whole = Ladder(tuple(tracks))
     places = list(dict.fromkeys(whole.towards(name).track for name in order))
     named = set(order)
@@ -241,7 +262,11 @@ def cheapest_first(tracks: Sequence[Track], order: Sequence[str]) -> Ladder:
         if cuts and track.fallback not in places:
             missing = tracks[track.fallback].route if track.fallback is not None else "?"
             raise BadRequest(f"The budgets of {track.route!r} fall back to {missing!r}: name it too.", field="ladder")
+        if track.after is not None and track.after not in places[: len(kept)]:
+            before = tracks[track.after].route
+            raise BadRequest(f"{track.route!r} is bought after {before!r}: name that before it.", field="ladder")
         fallback = places.index(track.fallback) if cuts and track.fallback is not None else None
+        after = None if track.after is None else places.index(track.after)
         budgets, names = tuple(b for b, _ in cuts), tuple(c for _, c in cuts)
-        kept.append(Track(track.route, budgets, names, fallback, capped=track.route not in named))
+        kept.append(Track(track.route, budgets, names, fallback, capped=track.route not in named, after=after))
     return Ladder(tuple(kept), ordered=True)

@@ -200,6 +200,8 @@ class _Reader:
         if len(routes) < 2:
             self._fail("routes", "needs at least two routes")
         for route in routes:
+            if "#" in route.name:
+                self._fail(f"routes.{route.name}", "'#' stands before the number of a sample: choose another name")
             if isinstance(route, DerivedRoute):
                 for key, other in (("of", route.of), ("fallback", route.fallback)):
                     if other not in names:

@@ -36,7 +36,11 @@ Estimator: TypeAlias = Annotated[
     str, typer.Option(metavar="NAME", help="What estimates: ridge, logistic, knn, trees or classes.")
 ]
 Rungs: TypeAlias = Annotated[
-    str, typer.Option(metavar="auto|none|ROUTE,…", help="What may be bought, in order; none: decide on the text alone.")
+    str,
+    typer.Option(
+        metavar="auto|none|ROUTE,…",
+        help="What may be bought, in order (small#1: a second answer of small); none: decide on the text alone.",
+    ),
 ]
 Wanted: TypeAlias = Annotated[
     str | None, typer.Option(metavar="KIND=VALUE", help="For example quality=0.99. Absent: the configured one.")

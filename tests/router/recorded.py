@@ -81,6 +81,21 @@ def world(n: int = 600, seed: int = 0, *, groups: int = 6, signal: bool = True, 
     return rows
 
 
+def resampled(rows: Iterable[Row], samples: int = 2, seed: int = 3) -> list[Row]:
+    """The same with further answers of small to every question: mostly right where the first was, seldom where it was
+    not, and longer."""
+    rng, out = np.random.default_rng(seed), list[Row]()
+    for r in rows:
+        out.append(r)
+        for sample in range(1, samples if r["model"] == "m-small" else 1):
+            right, i = rng.random() < (0.95 if r["correct"] else 0.2), int(r["query_id"][1:])
+            said = f"{7 * i}" if right else f"{7 * i + rng.integers(1, 30)}"
+            tokens, inputs = float(rng.integers(3, 9)), r["input_tokens"] + sample
+            more = {"sample": sample, "answer": said, "output_tokens": tokens, "input_tokens": inputs}
+            out.append(r | more | {"correct": float(right)})
+    return out
+
+
 Run: TypeAlias = Callable[..., Evaluation]
 
 
@@ -115,28 +130,33 @@ class Bill:
 
     def __init__(self, rows: Iterable[Row], routes: Constellation) -> None:
         names = {model: name for name, model in MODELS.items()}
-        self._rows = {(r["query_id"], names[r["model"], r["mode"]]): r for r in rows if r["sample"] == 0}
+        self._rows = {(r["query_id"], names[r["model"], r["mode"]], r["sample"]): r for r in rows}
         self._derived = {r.name: r for r in routes.routes if isinstance(r, DerivedRoute)}
 
     def of(self, query: str, bought: Sequence[str], by: str) -> tuple[float, float, float, float]:
         """(right, input tokens, output tokens, cost as work) of one decision: of one thought only the longest purchase
-        is charged, a fallback where its answer is the one returned and it was not bought."""
-        longest: dict[str, float] = {}
-        for name in (b.removesuffix("#0") for b in bought):
+        is charged, each sample's for itself, a fallback where its answer is the one returned and it was not bought."""
+        longest: dict[tuple[str, int], float] = {}
+        for name, sample in map(sample_of, bought):
             cut = self._derived.get(name)
             thought, size = (cut.of, float(cut.budget)) if cut else (name, float("inf"))
-            longest[thought] = max(size, longest.get(thought, 0.0))
-        by = by.removesuffix("#0")
-        giver = by
-        if (cut := self._derived.get(by)) is not None:
-            ended = self._rows[query, cut.of]["output_tokens"] <= cut.budget
-            giver = cut.of if ended else cut.fallback
+            longest[thought, sample] = max(size, longest.get((thought, sample), 0.0))
+        giver = name, sample = sample_of(by)
+        if (cut := self._derived.get(name)) is not None:
+            ended = self._rows[query, cut.of, sample]["output_tokens"] <= cut.budget
+            giver = (cut.of, sample) if ended else (cut.fallback, 0)
             if not ended:
-                longest[cut.fallback] = float("inf")
-        rows = {thought: self._rows[query, thought] for thought in longest}
+                longest[giver] = float("inf")
+        rows = {thought: self._rows[query, *thought] for thought in longest}
         inputs = sum(r["input_tokens"] for r in rows.values())
         outputs = sum(min(r["output_tokens"], longest[thought]) for thought, r in rows.items())
-        return self._rows[query, giver]["correct"], inputs, outputs, 0.1 * inputs + outputs
+        return self._rows[query, *giver]["correct"], inputs, outputs, 0.1 * inputs + outputs
+
+
+def sample_of(bought: str) -> tuple[str, int]:
+    """The route and the number of the sample in `small#1`; `small` is its first."""
+    name, _, sample = bought.partition("#")
+    return name, int(sample or 0)
 
 
 def only(rows: Iterable[Row], policy: str, *, chosen: bool = False) -> list[Row]:
@@ -174,12 +194,13 @@ def permuted(rows: Sequence[Row], columns: Sequence[str], may: Callable[[Row], b
     return out
 
 
-def purchases(rows: Iterable[Row], routes: Constellation) -> set[tuple[str, str]]:
-    """(query, model) of all that these decisions bought; a cut thought shows its fallback too."""
+def purchases(rows: Iterable[Row], routes: Constellation) -> set[tuple[str, str, int]]:
+    """(query, model, sample) of all that these decisions bought; a cut thought shows its fallback too."""
     parts: dict[str, tuple[str, ...]] = {
         r.name: (r.of, r.fallback) if isinstance(r, DerivedRoute) else (r.name,) for r in routes.routes
     }
-    return {(r["query_id"], MODELS[part][0]) for r in rows for b in r["bought"] for part in parts[b.removesuffix("#0")]}
+    bought = {(r["query_id"], *sample_of(b)) for r in rows for b in r["bought"]}
+    return {(query, MODELS[part][0], sample) for query, name, sample in bought for part in parts[name]}
 
 
 def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:

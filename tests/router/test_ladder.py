@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,8 @@ THREE = (SMALL, SECOND, FULL)
 
 @st.composite
 def ladders(draw: st.DrawFn) -> Ladder:
-    """One to four tracks with up to two budgets each; a cut thought falls back to another track."""
+    """One to four tracks with up to two budgets each; a cut thought falls back to another track. Then up to two further
+    samples of the first, or of one each."""
     size = draw(st.integers(1, 4))
     tracks = []
     for i in range(size):
@@ -35,7 +38,20 @@ def ladders(draw: st.DrawFn) -> Ladder:
         others = [j for j in range(size) if j != i]
         fallback = draw(st.sampled_from(others)) if budgets else None
         tracks.append(Track(f"r{i}", budgets, tuple(f"r{i}b{b}" for b in budgets), fallback))
+    for _ in range(draw(st.integers(0, 2))):
+        before = draw(st.sampled_from([len(tracks) - 1, 0]))
+        tracks.append(replace(tracks[before], route=f"{tracks[before].route}#1", after=before))
     return Ladder(tuple(tracks), ordered=draw(st.booleans()))
+
+
+@given(ladders())
+def test_a_sample_is_bought_when_the_one_before_it_has_answered(ladder: Ladder) -> None:
+    for state in ladder.states():
+        begun = [(i, track.after) for i, track in enumerate(ladder.tracks) if state[i] and track.after is not None]
+        assert {before for _, before in begun} <= set(ladder.done(state))
+        for action in ladder.actions(state):
+            before = ladder.tracks[action.track].after
+            assert isinstance(action, Answer) or before is None or before in ladder.done(state)
 
 
 @given(ladders())
@@ -69,7 +85,8 @@ def test_a_thought_that_ended_is_whole_and_one_that_did_not_is_open(ladder: Ladd
 
 @given(ladders())
 def test_names_lead_to_what_they_stand_for(ladder: Ladder) -> None:
-    for name in ladder.names():
+    names = ladder.names()
+    for name in (name for name in names if names.count(name) == 1):
         bought = ladder.towards(name)
         assert ladder.tracks[bought.track].name(bought.level) == name
 
@@ -99,10 +116,47 @@ def test_routes_by_name_are_bought_in_their_order_with_the_cuts_that_are_named()
     assert cheapest_first(THREE, ["small", "full"]).tracks == (SMALL, Track("full"))
 
 
-@pytest.mark.parametrize(("order", "says"), [(["none-such"], "none-such"), (["second", "b100"], "'small'")])
+SAMPLED = (
+    *THREE,
+    replace(SMALL, route="small#1", after=0),
+    replace(SECOND, route="second#1", after=1),
+    replace(FULL, route="full#1", cuts=("b100#1", "b300#1"), after=2),
+    replace(SMALL, route="small#2", after=3),
+)
+
+
+def test_further_samples_stand_where_they_are_named() -> None:
+    """Each behind the one before it; a cut second thought falls back to the first sample of its fallback."""
+    ladder = cheapest_first(SAMPLED, ["small", "small#1", "full", "small#2", "b100#1"])
+    assert ladder.names() == ["small", "small#1", "full", "small#2", "b100#1"]
+    assert ladder.routes() == ["small", "full"]
+    assert [track.after for track in ladder.tracks] == [None, 0, None, 1, 2]
+    assert ladder.tracks[4] == Track("full#1", (100,), ("b100#1",), 0, capped=True, after=2)
+    assert ladder.actions(ladder.root) == (Purchase(0, 1), Purchase(2, 1))
+    assert ladder.actions((1, 0, 0, 0, 0)) == (Answer(0), Purchase(1, 1), Purchase(2, 1))
+    assert ladder.actions((1, 1, 0, 0, 0)) == (Answer(0), Answer(1), Purchase(2, 1), Purchase(3, 1))
+    assert ladder.actions((0, 0, 1, 0, 0)) == (Answer(2), Purchase(4, 1))
+
+
+def test_the_last_route_streams_not_a_sample_behind_it() -> None:
+    ladder = cheapest_first(SAMPLED, ["small", "second", "full", "small#1"])
+    assert streamed(ladder, fixed_route(ladder, "second")).final == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        (["none-such"], "none-such"),
+        (["second", "b100"], "'small'"),
+        (["small#1", "full"], "'small#1' is bought after 'small'"),
+        (["small", "small#2"], "'small#2' is bought after 'small#1'"),
+        (["small#1", "small"], "'small#1' is bought after 'small'"),
+        (["small", "small#3"], "'small#3'"),
+    ],
+)
 def test_a_ladder_that_cannot_be_is_refused(order: list[str], says: str) -> None:
     with pytest.raises(BadRequest, match=says) as caught:
-        cheapest_first(THREE, order)
+        cheapest_first(SAMPLED, order)
     assert caught.value.field == "ladder"
 
 

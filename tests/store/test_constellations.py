@@ -104,6 +104,7 @@ def test_the_name_may_be_left_out_where_there_is_one(tmp_path: Path, file: Path)
         ("of: full", "of: cut", "sums.routes.cut.of: 'cut' is no recorded route"),
         ("fallback: small", "fallback: none_such", "sums.routes.cut.fallback: 'none_such' is no recorded route"),
         (", fallback: small", "", "sums.routes.cut.fallback: must be a text"),
+        ("cut:   {", "cut#1: {", "sums.routes.cut#1: '#' stands before the number of a sample"),
         ("model: m, mode: direct, price", "mode: direct, price", "sums.routes.small.model: must be a text"),
         ("input: 0.1, output: 1}", "input: 0.1}", "sums.routes.small.price: needs input and output"),
         ("output: 1}", "output: .nan}", "sums.routes.small.price.output: must be a number, 0 or more"),

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ....classifiers import Embedder
 from ....classifiers.smoothers import Neighbours, smoother
 from ....domain import Objective
-from ...ladder import Fixed, Ladder, cheapest_first, fixed_route, streamed
+from ...ladder import Fixed, Ladder, fixed_route, streamed
 from ..induction import LadderPolicy, Terms, fixed_results, induce
-from .models import RouteModel, fit_routes, probe_rows, score, text_rows
+from .models import RouteModel, first_probes, fit_routes, probe_rows, score, text_rows
 from .plans import (
     SHIFT_CAUTION,
     Candidate,
@@ -33,6 +33,7 @@ from .plans import (
 )
 from .playing import Path, Played, beside, mixed, play, play_fixed
 from .recording import Recording
+from .samples import ladder_for
 
 Doubles: TypeAlias = NDArray[np.float64]
 
@@ -42,7 +43,8 @@ POINTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a contest is held. ladder: routes in order of purchase, `auto` or `none`; estimator: a name of SMOOTHERS.
+    """How a contest is held. ladder: routes and further samples in order of purchase (samples.py), `auto` or `none`;
+    estimator: a name of SMOOTHERS.
 
     streamed: the best fixed route and the ladder's last one answer as they come, so nothing follows them."""
 
@@ -56,9 +58,9 @@ class Rules:
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One policy on the held-out questions. score (n,): probability that the first route's own answer is right, as it
-    stood at the chosen point when only probes had been bought: those that were not bought there are not looked at.
-    probed (n,): the same had all probes been bought for every question, None for a policy that buys none. curve: None
-    for a policy without points."""
+    stood at the chosen point when only probes and their further samples had been bought: those that were not bought
+    there are not looked at. probed (n,): the same had all of them been bought for every question, None for a policy
+    that buys none. curve: None for a policy without points."""
 
     curve: Played | None
     chosen: Played
@@ -98,8 +100,9 @@ class _Fold:
         self._method = method = smoother(rules.estimator)
         self.text = fit_routes(train, text_rows(train), method)
         self._p_text, _ = self.text.predict(text_rows(test))
-        self._seen = fit_routes(train, probe_rows(train, train), method)
-        self._p_seen, _ = self._seen.predict(probe_rows(test, train))
+        probes = first_probes(train)
+        self._seen = fit_routes(train, probe_rows(train, train, probes), method)
+        self._p_seen, _ = self._seen.predict(probe_rows(test, train, probes))
         self._column = train.names.index(reference.name)
 
     def ladder(self) -> Entry:
@@ -124,8 +127,10 @@ class _Fold:
         played = play(policy, test)
         chosen = self._carry_out(plan, played, policy)
         curve = beside([played, self._always(self._reference)])
-        mine = score(self._train, self._test, self._bought(chosen), self._method)
-        return Entry(curve, chosen, mine, str(plan), self._p_seen[:, 0])
+        mine, probed = (
+            score(self._train, self._test, bought, self._method) for bought in (self._bought(chosen), self._recorded())
+        )
+        return Entry(curve, chosen, mine, str(plan), probed)
 
     def commit(self, model: RouteModel, p: Doubles | None = None, cost: Doubles | None = None) -> Entry:
         """A policy that commits to one fixed route on the model's estimates (p, cost: on the test questions)."""
@@ -165,6 +170,11 @@ class _Fold:
         tops = {track.route: place for place, track in enumerate(ladder.tracks)}
         sets = [frozenset(tops[name] for name in path.bought if name in tops) for path in chosen.paths]
         return [sets[int(code)] for code in chosen.path[:, 0]]
+
+    def _recorded(self) -> list[frozenset[int]]:
+        """The tracks that the table has an answer of, for each question."""
+        there = [~self._test.lacks(place) for place in range(len(self._test.ladder.tracks))]
+        return [frozenset(np.flatnonzero(row).tolist()) for row in np.stack(there, axis=1)]
 
     def _choose(self, candidates: list[Candidate], *, probing: bool) -> Plan:
         objective = self._rules.objective
@@ -214,13 +224,6 @@ class _Fold:
         return Played(paths, np.where(same, 0, 1)[:, None], *(column[:, None] for column in columns))
 
 
-def ladder_for(train: Recording, wanted: str) -> Ladder:
-    """The ladder that `--ladder` names: `auto`, every track in the constellation's order; else routes by name."""
-    if wanted == "auto":
-        return Ladder(train.ladder.tracks, ordered=True)
-    return cheapest_first(train.ladder.tracks, [name.strip() for name in wanted.split(",") if name.strip()])
-
-
 def fold_names(recording: Recording) -> list[str]:
     """The folds, in order."""
     return sorted(set(recording.folds.tolist()))
@@ -228,7 +231,7 @@ def fold_names(recording: Recording) -> list[str]:
 
 def _on(ladder: Ladder, fixed: Fixed) -> Fixed:
     """The reference by its place on this ladder; the ladder's last route where it has no such."""
-    names = ladder.names()
+    names = ladder.routes()
     return fixed_route(ladder, fixed.name if fixed.name in names else names[-1])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ....store import write_rows
+from ...ladder import SAMPLE
 from .contest import Entry
 from .recording import Recording
 
@@ -33,11 +34,16 @@ def write_decisions(path: Path, recording: Recording, entries: Mapping[str, Entr
     write_rows(path, COLUMNS, decision_rows(recording, entries))
 
 
+def _sample(name: str) -> str:
+    """The route and the number of the sample: a first answer's is 0."""
+    return name if SAMPLE in name else f"{name}{SAMPLE}0"
+
+
 def _rows(recording: Recording, policy: str, entry: Entry, point: int | None) -> Iterator[dict[str, Any]]:
     played = entry.chosen if point is None or entry.curve is None else entry.curve
     k = point or 0
     calls = recording.constellation.cost == "calls"
-    named = [([f"{name}#0" for name in path.bought], f"{path.answered_by}#0") for path in played.paths]
+    named = [([_sample(name) for name in path.bought], _sample(path.answered_by)) for path in played.paths]
     for row, query in enumerate(recording.ids):
         bought, by = named[int(played.path[row, k])]
         yield {

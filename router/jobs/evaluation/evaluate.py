@@ -21,6 +21,7 @@ from .controls import Division, controls
 from .models import probe_rows
 from .playing import Played, joined
 from .recording import Recording
+from .samples import complete, offered
 from .serving import serving_entry
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -57,15 +58,16 @@ def evaluate(
     """Leave one fold out on `test`; or, with `train`, learn from all of that and test on all of `test`.
 
     Questions in both are taken out of the test (and counted) with `train`, out of the fold's training part without.
-    Raises DataError where nothing is left to learn from or to test on."""
-    removed = 0
+    Raises DataError where nothing is left to learn from or to test on, BadRequest for a ladder that cannot be."""
+    removed, ladder = 0, settings.rules.ladder
+    test, train = offered(test, ladder), train and offered(train, ladder)
     if train is not None:
         kept = np.flatnonzero(~np.isin(np.array(test.questions), np.array(train.questions)))
         removed = len(test) - len(kept)
         if not len(kept):
             raise DataError("every question stands in the training table too", file=test.file, column="prompt")
         test = test.rows(kept)
-    divisions = _divisions(test, train)
+    divisions = [(complete(learn), rows) for learn, rows in _divisions(test, train)]
     said = dict.fromkeys(note for learn, _ in divisions if (note := _note(learn)))
     test = replace(test, notes=(*test.notes, *said))
     parts: list[dict[str, Entry | None]] = []

@@ -58,9 +58,18 @@ def text_rows(recording: Recording) -> Doubles:
     return recording.seen.features.astype(np.float64)
 
 
-def probe_tracks(recording: Recording) -> tuple[int, ...]:
-    """The tracks whose answers the score is made of: the probes, or the first route."""
+def first_probes(recording: Recording) -> tuple[int, ...]:
+    """The tracks of the probes' first answers; of the first route's where there are no probes."""
     return tuple(sorted(recording.probes)) or (0,)
+
+
+def probe_tracks(recording: Recording) -> tuple[int, ...]:
+    """The tracks whose answers the score is made of: those, and their further samples."""
+    found = list(first_probes(recording))
+    for place, track in enumerate(recording.ladder.tracks):
+        if track.after in found:
+            found.append(place)
+    return tuple(found)
 
 
 def probe_rows(recording: Recording, like: Recording, done: Sequence[int] | None = None) -> Doubles:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ladder import Answer, Fixed, Purchase, State
-from ..induction import LadderPolicy, fixed_results
+from ..induction import LadderPolicy, Node, fixed_results
 from .recording import Recording
 
 Doubles: TypeAlias = NDArray[np.float64]
@@ -97,7 +97,7 @@ class _Walk:
     def _decide(self, state: State, rows: Integers, prices: Integers, trails: Integers) -> None:
         node = self._policy.nodes[state]
         questions, place = np.unique(rows, return_inverse=True)
-        predicted = self._policy.predict(state, self._data, questions)
+        predicted = self._recorded(node, self._policy.predict(state, self._data, questions), questions)
         chosen = self._policy.choose(state, predicted)[place, prices]
         for index, action in enumerate(node.actions):
             at = chosen == index
@@ -109,6 +109,15 @@ class _Walk:
                 self._answer(state, action, rows[at], prices[at], trails[at], mine, reference)
             else:
                 self._buy(state, action, rows[at], prices[at], trails[at])
+
+    def _recorded(self, node: Node, predicted: Doubles, questions: Integers) -> Doubles:
+        """The predictions, where a sample that the table does not have is the worst that could be bought."""
+        lead, gains = np.split(predicted, [len(node.answerable) + 1], axis=1)
+        shaped = gains.reshape(len(questions), len(node.actions), -1).copy()
+        for place, action in enumerate(node.actions):
+            if isinstance(action, Purchase):
+                shaped[self._data.lacks(action.track)[questions], place] = -np.inf
+        return np.concatenate([lead, shaped.reshape(gains.shape)], axis=1)
 
     def _answer(
         self,

@@ -19,7 +19,7 @@ from ....classifiers.features import lexical_batch
 from ....domain import Price
 from ....errors import DataError
 from ....store import Constellation, DerivedRoute, RecordedRoute, Table, read_table
-from ...ladder import Ladder, Track
+from ...ladder import SAMPLE, Ladder, Track
 from ...signs import NAMES
 from .recording import Doubles, PriceKind, Recording, folds_by_question, question_of
 
@@ -39,20 +39,18 @@ def read_recording(source: Table | Path, constellation: Constellation, price: Pr
     recorded = [route for route in constellation.routes if isinstance(route, RecordedRoute)]
     reader = _Reader(table, constellation, recorded)
     ids = reader.questions()
-    shape = (len(ids), len(recorded))
-    samples = np.full((constellation.samples, *shape), np.nan)
-    inputs, outputs, lengths = np.full(shape, np.nan), np.zeros(shape), np.zeros(samples.shape)
-    answers: list[list[str | None]] = [[None] * len(recorded) for _ in ids]
+    columns = [(route.name, sample) for sample in range(constellation.samples) for route in recorded]
+    shape = (len(ids), len(columns))
+    correct, inputs, outputs = (np.full(shape, np.nan) for _ in range(3))
+    answers: list[list[str | None]] = [[None] * len(columns) for _ in ids]
     signs = {name: np.full(shape, np.nan) for name in SIGNS if name in table.columns}
-    for column, route in enumerate(recorded):
+    for column, (route, sample) in enumerate(columns):
         for row, query in enumerate(ids):
-            for sample in range(constellation.samples):
-                if (place := reader.found.get((route.name, query, sample))) is not None:
-                    samples[sample, row, column] = table.columns["correct"][place]
-                    lengths[sample, row, column] = np.nan_to_num(reader.number("output_tokens", place))
-            place = reader.found[route.name, query, 0]
+            if (place := reader.found.get((route, query, sample))) is None:
+                continue
+            correct[row, column] = reader.number("correct", place)
             inputs[row, column] = reader.number("input_tokens", place)
-            outputs[row, column] = np.nan_to_num(reader.number("output_tokens", place))
+            outputs[row, column] = reader.number("output_tokens", place)
             answers[row][column] = table.columns["answer"][place]
             for name, values in signs.items():
                 values[row, column] = reader.number(name, place)
@@ -72,12 +70,13 @@ def read_recording(source: Table | Path, constellation: Constellation, price: Pr
         groups=np.array([table.columns["group"][reader.first[query]] for query in ids]),
         folds=_folds(constellation, table, [reader.first[query] for query in ids], questions),
         strata=np.array([table.columns[stratum][reader.first[query]] for query in ids]),
-        correct=samples[0],
-        samples=_all_routes(constellation, samples, lengths),
+        # Where its cost is not known an answer cannot be bought.
+        correct=correct if constellation.cost == "calls" else np.where(np.isnan(outputs), np.nan, correct),
+        samples=_all_routes(constellation, _by_sample(correct, recorded), _by_sample(outputs, recorded)),
         **_prices(constellation, recorded, price),
         input_tokens=np.where(np.isnan(inputs), characters, inputs),
-        seen=Seen(lexical_batch(prompts), outputs, codes, signs),
-        notes=(*table.notes, *reader.notes(inputs)),
+        seen=Seen(lexical_batch(prompts), np.nan_to_num(outputs), codes, signs),
+        notes=(*table.notes, *reader.notes(inputs[:, : len(recorded)])),
     )
 
 
@@ -116,7 +115,8 @@ def read_recordings(files: Sequence[Path], constellation: Constellation, price: 
 
 
 def ladder_of(constellation: Constellation) -> Ladder:
-    """A track for each recorded route, its derived routes as budgets."""
+    """A track for each recorded route, its derived routes as budgets; then, in the same order, one for the second
+    sample of each, and so on."""
     recorded = [route.name for route in constellation.routes if isinstance(route, RecordedRoute)]
     derived = [route for route in constellation.routes if isinstance(route, DerivedRoute)]
     tracks: list[Track] = []
@@ -127,7 +127,17 @@ def ladder_of(constellation: Constellation) -> Ladder:
             raise DataError(f"the budgets of {name!r} have several fallbacks", file=constellation.source)
         fallback = recorded.index(next(iter(fallbacks))) if fallbacks else None
         tracks.append(Track(name, tuple(b for b, _, _ in cuts), tuple(n for _, n, _ in cuts), fallback))
-    return Ladder(tuple(tracks))
+    further = [
+        replace(
+            track,
+            route=f"{track.route}{SAMPLE}{sample}",
+            cuts=tuple(f"{cut}{SAMPLE}{sample}" for cut in track.cuts),
+            after=(sample - 1) * len(tracks) + place,
+        )
+        for sample in range(1, constellation.samples)
+        for place, track in enumerate(tracks)
+    ]
+    return Ladder((*tracks, *further))
 
 
 class _Reader:
@@ -203,9 +213,14 @@ class _Reader:
         return said
 
 
+def _by_sample(values: Doubles, recorded: Sequence[RecordedRoute]) -> Doubles:
+    """(S, n, R) from (n, S * R)."""
+    return values.reshape(len(values), -1, len(recorded)).transpose(1, 0, 2)
+
+
 def _all_routes(constellation: Constellation, samples: Doubles, lengths: Doubles) -> Doubles:
     """Correctness of each sample on derived routes too, (S, n, F), from the recorded ones' (S, n, R) and the tokens of
-    their answers."""
+    their answers (NaN where they are not known: nothing is cut there)."""
     names = [route.name for route in constellation.routes if isinstance(route, RecordedRoute)]
     columns: list[Doubles] = []
     for route in constellation.routes:
@@ -223,10 +238,10 @@ def _comparison(constellation: Constellation) -> Comparison | None:
 
 
 def _prices(constellation: Constellation, recorded: Sequence[RecordedRoute], kind: PriceKind) -> dict[str, Doubles]:
-    """Currency an input token, an output token and a call, by recorded route."""
-    size = len(recorded)
+    """Currency an input token, an output token and a call, by track: every sample costs what its route costs."""
+    size, samples = len(recorded) * constellation.samples, constellation.samples
     if constellation.cost == "calls":
-        calls = np.array([float(route.name == constellation.routes[-1].name) for route in recorded])
+        calls = np.array([float(route.name == constellation.routes[-1].name) for route in recorded] * samples)
         return {"input_price": np.zeros(size), "output_price": np.zeros(size), "call_price": calls}
     prices = [WORK if kind == "work" else route.price for route in recorded]
     missing = [route.name for route, price in zip(recorded, prices, strict=True) if price is None]
@@ -234,7 +249,7 @@ def _prices(constellation: Constellation, recorded: Sequence[RecordedRoute], kin
         raise DataError(
             f"no list price for {', '.join(missing)}: give one, or use --price work", file=constellation.source
         )
-    known = [price for price in prices if price is not None]
+    known = [price for price in prices if price is not None] * samples
     return {
         "input_price": np.array([price.input for price in known]),
         "output_price": np.array([price.output for price in known]),

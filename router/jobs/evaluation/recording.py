@@ -1,6 +1,7 @@
 """A table of outcomes as arrays: what every route did with every question that counts, and what it cost.
 
-Arrays have a row for each question, in order of query_id, and a column for each recorded route (reading.py).
+Arrays have a row for each question, in order of query_id, and a column for each recorded route; behind those, where
+the table has several answers a question (`samples`), one for each further sample of a route (reading.py).
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ _QUERY_FOLDS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """n questions, R recorded routes.
+    """n questions, R tracks: the recorded routes, then their further samples.
 
     ids, prompts, questions (normal forms), groups (the table's), folds (what is held out together), strata (within
-    which scores are ranked: the group where groups are held out, else the benchmark): (n,). correct,
-    input_tokens, output_tokens: (n, R), sample 0. answers: codes, equal in a row where answers agree. input_price,
-    output_price, call_price: (R,) currency a token, and a call where calls are the cost or probes come with the answer.
+    which scores are ranked: the group where groups are held out, else the benchmark): (n,). correct, input_tokens,
+    output_tokens: (n, R); correct is NaN where a further sample is not there. answers: codes, equal in a row where
+    answers agree. input_price, output_price, call_price: (R,) currency a token, and a call where calls are the cost or
+    probes come with the answer.
     samples (S, n, F): correctness of each sample on every route in `names`, NaN where there is none (a cut thought
     falls back on sample 0)."""
 
@@ -69,9 +71,9 @@ class Recording:
         """The tracks of the routes that are cheap enough to buy first."""
         return tuple(self.ladder.towards(name).track for name in self.constellation.probes)
 
-    def towards_first(self) -> int:
-        """The track whose own answer the score is about: the first route's."""
-        return self.ladder.towards(self.names[0]).track
+    def lacks(self, track: int) -> NDArray[np.bool_]:
+        """Where the table has no such answer, so that it cannot be bought, (n,)."""
+        return np.isnan(self.correct[:, track])
 
     def output_to(self, track: int, level: int) -> Doubles:
         """Output tokens of a track bought up to a level, (n,)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ....classifiers import brier, ece
 from ....domain import Json
-from ...ladder import Fixed, fixed_route
+from ...ladder import SAMPLE, Fixed, fixed_route
 from ..induction import fixed_results
 from .contest import Entry, Rules
 from .oracles import oracle, repeatable_oracle
@@ -166,7 +166,7 @@ def _loss(at: AtLoss) -> Json:
 
 def _point(recording: Recording, played: Played, k: int, money: bool) -> Json:
     last = recording.names[-1]
-    dear = np.array([last in path.bought for path in played.paths])
+    dear = np.array([last in {name.partition(SAMPLE)[0] for name in path.bought} for path in played.paths])
     return {
         "accuracy": float(played.correct[:, k].mean()),
         "cost": float(played.cost[:, k].mean()) if money else None,
@@ -220,9 +220,11 @@ def _calibration(chosen: Played) -> Json:
 
 
 def _probes(recording: Recording, chosen: Played, money: bool) -> Json:
-    """How often each probe was bought at the chosen point, and what it cost on average over all questions."""
+    """How often each probe and each further sample was bought at the chosen point, and what it cost on average over all
+    questions."""
     found: Json = {}
-    for name in recording.constellation.probes:
+    further = [name for name in recording.ladder.names() if name not in recording.ladder.routes()]
+    for name in (*recording.constellation.probes, *further):
         bought = np.array([name in path.bought for path in chosen.paths])[chosen.path[:, 0]]
         cost = fixed_results(recording, fixed_route(recording.ladder, name))[1]
         found[name] = {

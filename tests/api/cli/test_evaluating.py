@@ -135,6 +135,7 @@ def test_list_prices_and_calls_are_said_as_such(run: Run, tmp_path: Path) -> Non
         (["--objective", "quality=2"], "quality"),
         (["--objective", "speed=2"], "speed"),
         (["--ladder", "small,moon"], "'moon'"),
+        (["--ladder", "small,small#1,full"], "'small#1'"),
         (["--controls", "-1"], "--controls"),
         (["--test", "FOLDER/none.parquet"], "no such file"),
         (["--test", "FOLDER/small.parquet"], "column 'model'"),

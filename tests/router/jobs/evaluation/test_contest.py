@@ -114,7 +114,7 @@ def unbought(rows: list[Row], chosen: list[Row]) -> list[Row]:
     """The rows with answers, tokens and labels of all that was not bought permuted."""
     known = purchases(chosen, CUT)
     columns = ["answer", "input_tokens", "output_tokens", "confidence_verbal", "correct"]
-    return permuted(rows, columns, lambda r: (r["query_id"], r["model"]) not in known)
+    return permuted(rows, columns, lambda r: (r["query_id"], r["model"], r["sample"]) not in known)
 
 
 SIGNED = [r | {"confidence_verbal": 7919 * i % 100 / 100} for i, r in enumerate(TRAIN)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from recorded import Row, constellation, decisions, run, world
+from recorded import Row, constellation, decisions, resampled, run, world
 
 from pointsman.router.jobs.evaluation.contest import POINTS
 from pointsman.router.jobs.evaluation.decisions import COLUMNS, write_decisions
@@ -48,6 +48,14 @@ def test_purchases_are_in_order_with_their_sample_and_one_of_them_answered(found
         assert r["answered_by"] in r["bought"]
         assert set(r["bought"]) <= names
         assert len(r["bought"]) == len(set(r["bought"]))
+
+
+def test_a_further_sample_is_written_with_its_number() -> None:
+    routes = constellation(probes=(), samples=2)
+    rows = decisions(run(resampled(ROWS), routes, ladder="small,small#1,full"))
+    kinds = {(*r["bought"], r["answered_by"]) for r in rows}
+    assert ("small#0", "small#1", "small#0") in kinds
+    assert {name for kind in kinds for name in kind} <= {"small#0", "small#1", "second#0", "full#0"}
 
 
 def test_group_is_the_fold_held_out_or_the_tables_group(found: Evaluation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recorded import BUDGETS, constellation, table, world
+from recorded import BUDGETS, constellation, resampled, table, world
 
 from pointsman.classifiers.smoothers import Ridge
 from pointsman.router.jobs.evaluation.models import fit_routes, probe_rows, probe_tracks, text_rows
@@ -42,6 +42,9 @@ def test_the_score_is_made_of_the_probes_or_of_the_first_route() -> None:
     rows = table(world(20))
     assert probe_tracks(read_recording(rows, constellation(BUDGETS, probes=("second", "small")))) == (0, 1)
     assert probe_tracks(read_recording(rows, constellation(BUDGETS, probes=()))) == (0,)
+    again = table(resampled(world(20), 3))
+    assert probe_tracks(read_recording(again, constellation(BUDGETS, probes=("second",), samples=3))) == (1, 4, 7)
+    assert probe_tracks(read_recording(again, constellation(BUDGETS, probes=(), samples=2))) == (0, 3)
     by_first = read_recording(rows, constellation(BUDGETS, probes=()))
     assert probe_rows(by_first, by_first).shape[1] == 6  # four of the text, length and readability of one answer
 

@@ -125,6 +125,36 @@ def test_folds_by_question_keep_the_same_prompt_together() -> None:
     assert set(read_recording(table(THREE), replace(PAIR, hold_out_by="query")).groups) == {"g"}
 
 
+def test_a_further_sample_has_columns_of_its_own() -> None:
+    """What it said, how long and at what price; its answer is compared with all others. One that is not there, was not
+    judged, or whose tokens were not counted is none."""
+    rows = [*THREE, *[r | {"sample": 1, "output_tokens": 7.0, "answer": "C"} for r in THREE]]
+    rows[6] |= {"correct": 1.0, "answer": "A", "input_tokens": 30.0}  # small's second answer to q1: what full says
+    rows[8] |= {"output_tokens": None}
+    rows[10] |= {"correct": None}
+    recording = read_recording(table(rows[:-1]), replace(PAIR, samples=2))
+    assert recording.ladder.names() == ["small", "full", "small#1", "full#1"]
+    assert [track.after for track in recording.ladder.tracks] == [None, None, 0, 1]
+    assert recording.lacks(2).tolist() == [False, True, True]
+    assert recording.lacks(3).tolist() == [False, False, True]
+    assert recording.correct[0].tolist() == [0, 1, 1, 1]
+    assert recording.cost_to(2, 1)[0] == 3 + 7
+    said = recording.seen.answers[0]
+    assert said[2] == said[1] != said[0] != said[3]
+    assert recording.call_price.tolist() == [0, 0, 0, 0]
+    calls = read_recording(table(rows), replace(PAIR, samples=2, cost="calls"))
+    assert calls.call_price.tolist() == [0, 1, 0, 1]
+    assert calls.lacks(2).tolist() == [False, False, True]
+
+
+def test_a_second_thought_is_cut_at_the_same_budgets() -> None:
+    rows = [*THREE, *[r | {"sample": 1, "output_tokens": 200.0} for r in THREE]]
+    recording = read_recording(table(rows), constellation(ROUTES, probes=("small",), samples=2))
+    assert recording.ladder.names() == ["small", "b100", "b300", "full", "small#1", "b100#1", "b300#1", "full#1"]
+    assert fixed(recording, "b100#1") == ([0, 1, 0], [101 + 5] * 3)
+    assert fixed(recording, "b300#1") == ([1, 0, 1], [201] * 3)
+
+
 @pytest.mark.parametrize("by", ["benchmark", "group"])
 def test_folds_and_strata_are_the_columns_of_the_table(by: Any) -> None:
     rows = [r | {"benchmark": f"b{i // 2 % 2}", "group": f"g{i // 2}"} for i, r in enumerate(THREE)]

@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
-from recorded import BUDGETS, QUALITY, Row, run, world
+from recorded import BUDGETS, QUALITY, Row, decisions, only, resampled, run, world
 
 from pointsman.classifiers import load_embedder
 from pointsman.router.jobs.evaluation.contest import Rules
@@ -31,7 +32,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 BOOT = 100
-TRAIN, TEST = world(600), world(300, seed=1, first="t")
+TRAIN = resampled(world(600))
+TEST = [r for r in resampled(world(300, seed=1, first="t")) if r["sample"] == 0 or r["query_id"] < "t0280"]
+LADDERS = ("auto", "small,small#1,second,b100,b300,full")
 
 
 def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -43,7 +46,8 @@ def script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table to train on, one to test on (some of its questions in both), and their constellation."""
+    """A table to train on, one to test on (some of its questions in both, some without a second sample), and their
+    constellation."""
     made = tmp_path_factory.mktemp("scored")
     routes: dict[str, Any] = {}
     for route in BUDGETS:
@@ -53,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert route.price is not None
             price = {"input": route.price.input, "output": route.price.output}
             routes[route.name] = {"model": route.model, "mode": route.mode, "price": price}
-    head = {"hold_out_by": "group", "answers_comparable": True, "probes": ["small", "second"]}
+    head = {"hold_out_by": "group", "answers_comparable": True, "probes": ["small", "second"], "samples": 2}
     (made / "c.yaml").write_text(yaml.safe_dump({"made": {**head, "routes": routes}}, sort_keys=False))
     write_table(made / "train.parquet", [*TRAIN, *[r for r in TEST if r["query_id"] < "t0020"]])
     write_table(made / "test.parquet", [r | {"input_tokens": None} if r["query_id"] > "t0250" else r for r in TEST])
@@ -97,11 +101,17 @@ def agree(found: Evaluation, scored: dict[str, Any], policy: str) -> None:
         assert scored[theirs]["ci"] == pytest.approx(list(at["ci95"]), abs=0.006)
 
 
-@pytest.mark.parametrize("policy", ["pointsman", "text_only", "agreement"])
-def test_the_scorer_finds_the_same_figures(folder: Path, policy: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "ladder"),
+    [("pointsman", LADDERS[0]), ("pointsman", LADDERS[1]), ("text_only", "auto"), ("agreement", "auto")],
+)
+def test_the_scorer_finds_the_same_figures(folder: Path, policy: str, ladder: str) -> None:
     train = [*TRAIN, *[r for r in TEST if r["query_id"] < "t0020"]]
-    found = run(rows_of(folder), made_of(folder), train, resamples=BOOT)
+    found = run(rows_of(folder), made_of(folder), train, resamples=BOOT, ladder=ladder)
     assert found.report["n_removed"] == 20
+    if "#" in ladder:
+        chosen = only(decisions(found), policy, chosen=True)
+        assert 0.2 < np.mean(["small#1" in r["bought"] for r in chosen]) < 0.95
     write_decisions(folder / "d.parquet", found.recording, found.entries)
     given = ("--train", folder / "train.parquet", "--policy", policy, "--boot", BOOT)
     done = script("score", folder / "test.parquet", folder / "c.yaml", "made", folder / "d.parquet", *given)
@@ -109,8 +119,9 @@ def test_the_scorer_finds_the_same_figures(folder: Path, policy: str) -> None:
     agree(found, json.loads(done.stdout), policy)
 
 
+@pytest.mark.parametrize("ladder", LADDERS)
 @pytest.mark.parametrize("unbought", [False, True])
-def test_the_scramble_finds_no_leak(folder: Path, unbought: bool) -> None:
+def test_the_scramble_finds_no_leak(folder: Path, unbought: bool, ladder: str) -> None:
     """Labels permuted, or answers and tokens of all that was not bought too: the decisions are the same."""
     routes = made_of(folder)
     train = read_recording(folder / "train.parquet", routes)
@@ -122,7 +133,8 @@ def test_the_scramble_finds_no_leak(folder: Path, unbought: bool) -> None:
             assert done.returncode == 0, done.stderr
         recording = read_recording(folder / f"{name}.parquet", routes)
         embedder: Any = None
-        found = evaluate(recording, train, Settings(Rules(QUALITY, knn=False), resamples=0), embedder)
+        rules = Rules(QUALITY, ladder=ladder, knn=False)
+        found = evaluate(recording, train, Settings(rules, resamples=0), embedder)
         files.append(folder / f"{name}-{unbought}.parquet")
         write_decisions(files[-1], found.recording, found.entries)
     same = script("same_decisions", *files, *(("--chosen",) if unbought else ()))
