@@ -217,7 +217,8 @@ class Call:
 class Estimate:
     """What one route is expected to do with one query. `_se` are standard errors of the estimate.
 
-    p_correct in [0, 1]; tokens are counts; cost in currency; latency_ms None where nothing was measured."""
+    p_correct in [0, 1]; tokens are counts; cost in currency; latency_ms None where nothing was measured. measured:
+    whether p_correct rests on outcomes; else on a convention, and says nothing of this query."""
 
     route: str
     p_correct: float
@@ -228,6 +229,7 @@ class Estimate:
     cost: float
     cost_se: float
     latency_ms: float | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +287,9 @@ class Decision:
         lines = [f"<Decision {self} [{self.overhead_ms:.1f} ms, artifact {self.artifact or 'none'}]"]
         for name, e in self.estimates.items():
             mark = "->" if name == self.route.name else "  "
+            right = f"{e.p_correct:6.1%} ± {e.p_correct_se:.1%} right" if e.measured else "right: not measured"
             lines.append(
-                f"  {mark} {name:12} {e.p_correct:6.1%} ± {e.p_correct_se:.1%} right, "
+                f"  {mark} {name:12} {right}, "
                 f"{e.output_tokens:6.0f} ± {e.output_tokens_se:.0f} tokens, cost {e.cost:.3g}"
             )
         return "\n".join(lines) + ">"

@@ -85,6 +85,7 @@ class RouteBody(BaseModel):
 class EstimateBody(BaseModel):
     """What a route is expected to do with the query; `_se` are standard errors."""
 
+    measured: bool = Field(description="whether p_correct rests on outcomes; false: on a convention")
     p_correct: float
     p_correct_se: float
     input_tokens: float

@@ -15,6 +15,8 @@ REST_S = 15.0
 """How long a model is left out after it was silent; then one query tries it again."""
 TRY_S = 600.0
 """How long the others wait for the word of the one that tries, whatever becomes of it."""
+IMPATIENT = 3
+"""So many calls in a row that we did not wait for long enough prove as much as silence does."""
 
 
 class Outages:
@@ -23,6 +25,7 @@ class Outages:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
+        self._unheard: dict[str, int] = {}
 
     def resting(self, model: str) -> bool:
         """Whether the model is to be left out now."""
@@ -36,6 +39,7 @@ class Outages:
     def answered(self, model: str) -> None:
         """Something came, or a server that we started is ready again after its end."""
         self._until.pop(model, None)
+        self._unheard.pop(model, None)
 
     def failed(self, model: str, error: BackendError) -> None:
         """Nothing came but this error."""
@@ -43,6 +47,14 @@ class Outages:
             self._until[model] = self._clock() + REST_S
         else:
             self.answered(model)
+
+    def cut_short(self, model: str) -> None:
+        """Nothing had come when our own patience ended, for less than an answer may take: once proves nothing."""
+        self._unheard[model] = self._unheard.get(model, 0) + 1
+        if self._unheard[model] >= IMPATIENT:
+            self._until[model] = self._clock() + REST_S
+        else:
+            self.left(model)
 
     def left(self, model: str) -> None:
         """The caller left before anything came, which proves nothing: what was silent stays so."""

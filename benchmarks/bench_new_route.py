@@ -154,13 +154,14 @@ def drawn(inside: TrainingSet, y: Any, labels: int, way: str, rng: np.random.Gen
 
 
 def served(part: Part, alone: Alone) -> Estimator:
-    """An estimator of this one route, its tokens unknown."""
+    """An estimator of this one route, its tokens unknown, every query near enough."""
     size, nothing = len(part.weights), np.zeros(1)
     product = np.zeros((size, 2 + 2 * size), np.float32)
     product[:, 0], product[:, 2 : 2 + size] = part.weights, part.factor
     least, level = np.array([part.least]), np.array([part.level_variance])
     tokens = (nothing, nothing, nothing, nothing, nothing)
-    return Estimator(("new",), *alone.frame, product, np.ones(1), nothing, level, least, *tokens)
+    near = (np.zeros(size - 1), np.ones(size - 1), np.zeros((size, size), np.float32), np.ones(1))
+    return Estimator(("new",), *alone.frame, product, np.ones(1), nothing, level, least, *tokens, *near)
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -11,8 +11,8 @@ length of x L, their variances: small where there were data, growing with the di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 from .calibration import sigmoid
 from .features import characters
+from .support import Standard, Support
 
 Floats: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
 
 REACH = 8.0
 """Standard deviations from the training data beyond which a feature counts no further."""
@@ -42,7 +45,8 @@ _SHARES = _WEIGHTS / _WEIGHTS.sum()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What R routes are expected to do with n queries; each array is (n, R), float64, columns in the estimator's order.
+    """What R routes are expected to do with n queries; each array is (n, R), float64, columns in the estimator's order;
+    beyond (n,): which queries are so unlike those learnt from that nothing should rest on this (support.py).
 
     p_correct and its standard error are in [0, 1] ([0, 0.5] for the error); tokens are counts, NaN for a route whose
     tokens were never recorded. Standard errors are of the estimate (the expected value), not of one draw."""
@@ -52,6 +56,25 @@ class Prediction:
     input_tokens: Doubles
     output_tokens: Doubles
     output_tokens_se: Doubles
+    beyond: Mask
+
+    @classmethod
+    def empty(cls, n: int, routes: int) -> Prediction:
+        """Nothing known yet, to be filled."""
+        known = {name: np.full((n, routes), np.nan) for name in _BY_ROUTE}
+        return cls(**known, beyond=np.zeros(n, bool))
+
+    def fill(self, rows: Integers, part: Prediction) -> None:
+        """Put a prediction for these rows in its place."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(part, field.name)
+
+    def of(self, columns: Sequence[int]) -> Prediction:
+        """The routes at these columns alone, in this order."""
+        return replace(self, **{name: getattr(self, name)[:, list(columns)] for name in _BY_ROUTE})
+
+
+_BY_ROUTE = ("p_correct", "p_correct_se", "input_tokens", "output_tokens", "output_tokens_se")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +86,9 @@ class Estimator:
     slope, offset, level_variance (R,): calibration of correctness; how far the level of a whole unseen group lies off,
     as a variance of logits. p_least (R,): no probability is closer to 0 or 1 than this.
     tokens_least, tokens_most (R,): the range seen in training; tokens_level_variance (R,): as above, of log tokens.
-    input_base, input_per_character (R,): input tokens = base + per character * characters of the text."""
+    input_base, input_per_character (R,): input tokens = base + per character * characters of the text.
+    support_mean, support_scale (p - 1,), support_spread (p, p), support_farthest (1,): how far the training rows reach
+    (support.py)."""
 
     routes: tuple[str, ...]
     feature_mean: Floats
@@ -80,6 +105,16 @@ class Estimator:
     tokens_level_variance: Doubles
     input_base: Doubles
     input_per_character: Doubles
+    support_mean: Doubles
+    support_scale: Doubles
+    support_spread: Floats
+    support_farthest: Doubles
+
+    @property
+    def support(self) -> Support:
+        """What rows the fit may speak of."""
+        standard = Standard(self.support_mean, self.support_scale)
+        return Support(standard, self.support_spread, float(self.support_farthest[0]))
 
     def predict(self, features: Floats, embeddings: Floats) -> Prediction:
         """Estimates of all routes for n queries. features: (n, f); embeddings: (n, d). Raises ValueError for other
@@ -104,7 +139,8 @@ class Estimator:
         p, p_se = self._correctness(scores[:, :r], variance[:, :r])
         tokens, tokens_se = self._tokens(scores[:, r:], variance[:, r:])
         inputs = characters(features)[:, None] * self.input_per_character + self.input_base
-        return Prediction(p, p_se, inputs, tokens, tokens_se)
+        beyond = self.support.beyond(row[:, 1:].astype(np.float64))
+        return Prediction(p, p_se, inputs, tokens, tokens_se, beyond)
 
     def _correctness(self, scores: Doubles, variance: Doubles) -> tuple[Doubles, Doubles]:
         """Calibrated probability and its standard error: the spread of sigmoid(x) for normal x, by quadrature."""
@@ -137,9 +173,11 @@ class Estimator:
         r, f, (d, k) = len(routes), len(arrays["feature_mean"]), arrays["projection"].shape
         p = 1 + f + k
         shapes = {"feature_mean": (f,), "feature_scale": (f,), "embedding_mean": (d,), "projection": (d, k)}
-        shapes |= {"product": (p, 2 * r + 2 * r * p)}
+        shapes |= {"product": (p, 2 * r + 2 * r * p), "support_spread": (p, p)}
+        single = set(shapes)
+        shapes |= {"support_mean": (p - 1,), "support_scale": (p - 1,), "support_farthest": (1,)}
         for name in names:
-            dtype = np.float32 if name in shapes else np.float64
+            dtype = np.float32 if name in single else np.float64
             if arrays[name].shape != shapes.get(name, (r,)) or arrays[name].dtype != dtype:
                 raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}")
         return cls(routes, **{name: np.ascontiguousarray(arrays[name]) for name in sorted(names)})

@@ -9,7 +9,7 @@ with what shrinkage.py chooses. Of being right the other routes tell more, the m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -20,7 +20,8 @@ from .estimators import Estimator, Prediction
 from .features import characters
 from .parts import Part
 from .relatives import with_relatives
-from .shrinkage import FitSettings, Frame, prepared
+from .shrinkage import FitSettings, Frame, Inner, prepared
+from .support import Support
 from .training import Doubles, Integers, TrainingSet, beside, folds
 
 
@@ -47,7 +48,7 @@ def fit(training: TrainingSet, settings: FitSettings | None = None) -> Estimator
         frame, inner = prepared(rows, how)
         right = with_relatives(rows.routes, each_alone(inner, rows), inner.x, rows.correct, rows.weights)
         tokens = [tokens_alone(inner, rows.output_tokens[:, r]) for r in range(len(rows.routes))]
-    return _assemble(rows, frame, right, tokens)
+        return _assemble(rows, frame, inner, right, tokens)
 
 
 def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings | None = None) -> HeldOut:
@@ -59,22 +60,22 @@ def cross_predict(training: TrainingSet, count: int = 5, settings: FitSettings |
     order = np.array(sorted(range(len(training)), key=training.query_ids.__getitem__), dtype=np.int64)
     rows = training.rows(order)  # the last bits of a matrix product depend on the order of rows too
     held = folds(rows, count, how.seed)
-    shape = (len(rows), len(rows.routes))
-    out = Prediction(*(np.full(shape, np.nan) for _ in fields(Prediction)))
+    out = Prediction.empty(len(rows), len(rows.routes))
     for fold in range(int(held.max()) + 1):
         out_of = held == fold
         learnt_from = beside(held, fold, rows.questions)
         if not learnt_from.any():
             raise DataError("every group asks the same questions: nothing is left to learn from when one is held out")
         part = fit(rows.rows(learnt_from), how).predict(rows.features[out_of], rows.embeddings[out_of])
-        for field in fields(Prediction):
-            getattr(out, field.name)[order[out_of]] = getattr(part, field.name)
+        out.fill(order[out_of], part)
     back = np.empty_like(held)
     back[order] = held
     return HeldOut(out, back)
 
 
-def _assemble(rows: TrainingSet, frame: Frame, right: Sequence[Part], tokens: Sequence[Part]) -> Estimator:
+def _assemble(
+    rows: TrainingSet, frame: Frame, inner: Inner, right: Sequence[Part], tokens: Sequence[Part]
+) -> Estimator:
     """The parts of all routes side by side; without the embedding's columns where no route uses them."""
     mean, scale, centre, projection = frame
     wide = 1 + len(mean)
@@ -83,6 +84,7 @@ def _assemble(rows: TrainingSet, frame: Frame, right: Sequence[Part], tokens: Se
     parts = (*right, *tokens)
     weights = np.stack([part.weights[:p] for part in parts], axis=1)
     product = np.concatenate([weights, *(part.factor[:p, :p] for part in parts)], axis=1)
+    support = Support.of(inner.x[:, 1:p], inner.blocks())
     lines = [_input_line(characters(rows.features), rows.input_tokens[:, r]) for r in range(len(rows.routes))]
 
     def column(of: Callable[[Part], float], among: Sequence[Part]) -> Doubles:
@@ -104,6 +106,10 @@ def _assemble(rows: TrainingSet, frame: Frame, right: Sequence[Part], tokens: Se
         tokens_level_variance=column(lambda part: part.level_variance, tokens),
         input_base=np.array([base for base, _ in lines]),
         input_per_character=np.array([rate for _, rate in lines]),
+        support_mean=support.standard.mean,
+        support_scale=support.standard.scale,
+        support_spread=support.spread,
+        support_farthest=np.array([support.farthest]),
     )
 
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import sigmoid
+from .calibration import Calibration, log_loss, logit, sigmoid
 from .linear import logistic_near
 from .parts import MAX_LEVEL_VARIANCE, Heard, Part
 
@@ -30,7 +30,11 @@ FEWEST_RELATIVES = 2
 """With one other route there is none to leave out: nothing says how routes relate."""
 
 OWN_LABELS = 200.0
-"""At so many labels n a route's own model and its relatives count half each: own share n^2 / (n^2 + this^2)."""
+"""At so many labels n a route's own model and its relatives are expected to count half each: own share
+n^2 / (n^2 + this^2)."""
+
+EXPECTED = 25.0
+"""How firmly: the log-likelihood by which the route's labels must be better told to move that share from 0 to 1."""
 
 GUESS, GUESS_SD, GUESS_ROUTES = np.array([0.0, 1.0, 0.0]), np.array([1.5, 0.5, 2.0]), 2.0
 """Level, slope and gain before any route was seen, how far they may lie off, and how many routes' worth that is."""
@@ -112,7 +116,8 @@ def with_relatives(
             out.append(part)
             continue
         relatives = Relatives.of([own[k] for k in others], x, correct[:, others])
-        out.append(_between(part, relatives.tell(correct[:, r], weights[:, r]), labels))
+        told = relatives.tell(correct[:, r], weights[:, r])
+        out.append(_between(part, told, _own_share(part, told, x, correct[:, r], weights[:, r])))
     return out
 
 
@@ -135,18 +140,42 @@ def _shared(relatives: Sequence[Part], x: Doubles, correct: Doubles) -> _Shared:
     return _Shared(weights, np.mean([one.scores for one in heard], axis=0) - centre, surprise)
 
 
-def _between(own: Part, told: Part, labels: float) -> Part:
-    """A route's own model and what its relatives tell, as one: the logits mixed by how many labels the route has."""
+def _own_share(own: Part, told: Part, x: Doubles, correct: Doubles, weights: Doubles) -> float:
+    """How much of the logit is the route's own model's, in [0, 1]: as is expected with so many labels (n,), unless the
+    mix by another share tells the labels clearly better; of the own model what it says of rows that it did not see."""
+    if own.heard is None:
+        return 0.0
+    held_out = np.isfinite(own.heard.p) & np.isfinite(correct) & (weights > 0)
+    y, w = correct[held_out], weights[held_out]
+    mine, theirs = logit(own.heard.p[held_out]), x[held_out] @ told.weights
+    labels = float(weights[np.isfinite(correct)].sum())
+    expected = labels**2 / (labels**2 + OWN_LABELS**2)
+
+    def loss(share: float) -> float:
+        p = sigmoid(share * mine + (1 - share) * theirs)
+        return float(w.sum()) * log_loss(p, y, w) + EXPECTED * (share - expected) ** 2
+
+    return min((*np.linspace(0.0, 1.0, 21).tolist(), expected), key=loss)
+
+
+def _between(own: Part, told: Part, share: float) -> Part:
+    """A route's own model (by its share) and what its relatives tell, as one: their logits mixed.
+
+    The slope of the whole is mixed likewise, so that a score's variance moderates it as before: at share 1 this is the
+    own model, at 0 the relatives'."""
     if own.calibration is None:
         return told
-    share, slope = labels**2 / (labels**2 + OWN_LABELS**2), own.calibration.slope
-    weights = share * slope * own.weights + (1 - share) * told.weights
-    weights[0] += share * own.calibration.offset
+    slope = share * own.calibration.slope + (1 - share)
+    mine, theirs = share * own.calibration.slope / slope, (1 - share) / slope
     # Both sides' covariances added; the triangle of their QR is a factor of the sum.
-    both = np.concatenate([share * slope * own.factor, (1 - share) * told.factor], axis=1)
-    factor = np.asarray(np.linalg.qr(both.T, mode="r"), dtype=np.float64).T
-    level = share * own.level_variance + (1 - share) * told.level_variance
-    return replace(own, weights=weights, factor=factor, level_variance=level, calibration=None)
+    both = np.concatenate([mine * own.factor, theirs * told.factor], axis=1)
+    return replace(
+        own,
+        weights=mine * own.weights + theirs * told.weights,
+        factor=np.asarray(np.linalg.qr(both.T, mode="r"), dtype=np.float64).T,
+        level_variance=share * own.level_variance + (1 - share) * told.level_variance,
+        calibration=Calibration(slope, share * own.calibration.offset),
+    )
 
 
 def _slope(part: Part) -> float:

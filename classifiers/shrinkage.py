@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .estimators import Floats, design
-from .training import Doubles, TrainingSet, beside, folds
+from .training import Doubles, Integers, TrainingSet, beside, folds
 
 Mask: TypeAlias = NDArray[np.bool_]
 Frame: TypeAlias = tuple[Floats, Floats, Floats, Floats]
@@ -54,6 +54,13 @@ class Inner:
         if scale == 0:
             return self.x[:, : self.wide]
         return np.concatenate([self.x[:, : self.wide], self.x[:, self.wide :] * scale], axis=1)
+
+    def blocks(self) -> Integers:
+        """Which rows are held out together, (n,)."""
+        found = np.zeros(len(self.x), dtype=np.int64)
+        for fold, (_, outside) in enumerate(self.sides):
+            found[outside] = fold
+        return found
 
     def scales(self) -> tuple[float, ...]:
         return self.how.embedding_scales if self.x.shape[1] > self.wide else (0.0,)

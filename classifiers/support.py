@@ -4,7 +4,8 @@ The *leverage* of a row z is z (Z'Z + penalty)^-1 z': how much the variance of i
 (Hoaglin & Welsch, "The hat matrix in regression and ANOVA", 1978). A row of more leverage than every fitted row is
 extrapolated, though each of its columns alone may look usual (*hidden extrapolation*: Montgomery, Peck & Vining,
 "Introduction to linear regression analysis", 2012, 3.8). Here a training row's leverage is taken over the rows of other
-blocks: so far away the predictions were tried, when blocks were held out. What lies further was tried nowhere.
+blocks: so far away the predictions were tried, when blocks were held out. What lies further was tried nowhere; twice as
+far is allowed, since of rows of one kind, too, one in n + 1 is further than the farthest of n.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 PENALTY = 100.0
 """In rows, as in the regression that speaks of them (smoothers.Ridge)."""
-SLACK = 1e-4
-"""Relative: what rounding to single precision may move a leverage by."""
+MARGIN = 2.0
+"""How many times the leverage of the farthest training row is still supported."""
 SAME = 1e-6
 """Relative: a column that never varied is still the same within this."""
 
@@ -79,7 +80,7 @@ class Support:
     def beyond(self, x: Doubles) -> Mask:
         """Which of the rows x (n, p), or whether the row (p,), the training rows say nothing of."""
         z = with_constant(np.atleast_2d(self.standard(x))) @ self.spread.astype(np.float64)
-        far = np.einsum("np,np->n", z, z) > self.farthest * (1 + SLACK)
+        far = np.einsum("np,np->n", z, z) > MARGIN * self.farthest
         return far.reshape(x.shape[:-1]) | self.standard.varied(x)
 
 

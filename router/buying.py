@@ -20,7 +20,7 @@ class Bought:
 
     ask: the probes (probes.py) that are put about such an answer, each within the same time limit."""
 
-    max_tokens: int = 256
+    max_tokens: int = 1024
     deadline_ms: float = 30_000
     ask: tuple[str, ...] = ()
 

@@ -79,7 +79,10 @@ class EvidenceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_tokens: int = Field(
-        256, ge=1, description="tokens, thought included, after which it is cut, to be gone on with if it is chosen"
+        1024,
+        ge=1,
+        description="tokens, thought included, after which it is cut, to be gone on with if it is chosen; a ladder "
+        "cuts earlier what grows longer than all answers that it was taught by",
     )
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
     ask: list[ProbeName] = Field(
@@ -106,7 +109,7 @@ class Settings(BaseSettings):
     escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
     deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")
     evidence: EvidenceConfig = Field(
-        default_factory=lambda: EvidenceConfig(max_tokens=256, deadline_ms=30_000),
+        default_factory=lambda: EvidenceConfig(max_tokens=1024, deadline_ms=30_000),
         description="limits of answers bought before committing",
     )
     embedder: Literal["static", "onnx", "sentence-transformers"] = Field("static", description="the text encoder")

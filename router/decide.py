@@ -142,7 +142,7 @@ class Decider:
         routes, wished = candidates(wish, self.standing.routes)
         serving = routes if wished is not None else self._able(query, routes)
         objective = wish.objective or self.standing.objective
-        features, embedding, estimates = self._estimate(query, serving, found)
+        features, embedding, estimates, beyond = self._estimate(query, serving, found)
         fixed = self.standing.observed if wish == Wish() else None
         wanted = _plan(objective, found, buying=buying and fixed is None)
         terms = policy.Terms(
@@ -154,6 +154,7 @@ class Decider:
             fixed=fixed,
             escalate=self.standing.escalate and wished is None,
             complaint=complains(query),
+            beyond=beyond,
             **({"unplanned": REPRICED} if found and found.warning else {}),
         )
         return Considered(
@@ -202,13 +203,14 @@ class Decider:
 
     def _estimate(
         self, query: Query, routes: Sequence[Route], found: Learnt | None
-    ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, dict[str, Estimate]]:
+    ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None, dict[str, Estimate], bool]:
+        """Features, embedding, an estimate by route, and whether the text is unlike all that they were learnt from."""
         text = text_of(query)
         features = lexical(text)
         vector = self.embedder.encode([text])[0]
         told = tuple(features.tolist()), tuple(vector.tolist())
         if found is None:
-            return *told, {}
+            return *told, {}, False
         p = found.artifact.estimator.predict(features[np.newaxis], vector[np.newaxis])
         estimates: dict[str, Estimate] = {}
         for route in routes:
@@ -225,8 +227,9 @@ class Decider:
                 output_tokens_se=output_se,
                 cost=expected_cost(route.price, prompt, output),
                 cost_se=expected_cost(route.price, 0.0, output_se),
+                measured=route.name not in found.artifact.report.get("not_measured", ()),
             )
-        return *told, estimates
+        return *told, estimates, bool(p.beyond[0])
 
 
 def _plan(objective: Objective, found: Learnt | None, *, buying: bool) -> Plan | None:
@@ -240,6 +243,11 @@ def _climb(wanted: Plan | None, found: Learnt | None, features: tuple[float, ...
     if found is None or found.artifact.ladder is None or not isinstance(wanted, Climbing) or features is None:
         return None
     return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32))
+
+
+def _measured(known: Estimate | None) -> float | None:
+    """The probability that a route is right, where it was measured."""
+    return known.p_correct if known is not None and known.measured else None
 
 
 def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Attempt] = ()) -> Decision:
@@ -262,7 +270,7 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         estimates=considered.estimates,
         evidence=tuple(evidence),
         artifact=considered.artifact,
-        confidence=step.confidence if step.confidence is not None else known.p_correct if known else None,
+        confidence=step.confidence if step.confidence is not None else _measured(known),
         observed=observed,
         warnings=considered.warnings,
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,

@@ -201,9 +201,9 @@ class Live:
             while not isinstance(event, Finished) and not is_token(event):
                 event = await anext(watch)
         except BackendError as error:
-            # cut off by a limit that only evidence has: that is our impatience, and proves nothing of the server
+            # cut off by a limit that only evidence has: that is our impatience, and proves little of the server
             if isinstance(error, BackendTimeout) and watch.overdue and watch.call.deadline_ms != self._deadline_ms:
-                outages.left(model)
+                outages.cut_short(model)
             else:
                 outages.failed(model, error)
             run.fail(watch, error)

@@ -33,7 +33,8 @@ class Terms:
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
     answer may be followed by a dearer route's. unplanned: why there is no plan. climb: the ladder to go up, None:
-    decide on the text. complaint: the caller says that the last answer was wrong."""
+    decide on the text. complaint: the caller says that the last answer was wrong. beyond: the text is unlike all that
+    the estimates were learnt from."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -44,6 +45,7 @@ class Terms:
     unplanned: str = "nothing is learnt for these routes yet"
     climb: Climb | None = None
     complaint: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
         if terms.plan.route in names:
             return Commit(terms.plan.route, terms.plan.reason)
         return _instead(known, estimates, terms.plan)
+    if terms.beyond:
+        return _safe(routes, terms, "little evidence (no text like this was learnt from)")
     return _best(known, estimates, terms.plan)
 
 
@@ -189,6 +193,8 @@ def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Pric
 def _reason(best: Route, routes: Sequence[Route], estimates: Mapping[str, Estimate]) -> str:
     """One plain sentence: how likely it is right, and what the likeliest route would have cost."""
     e = estimates[best.name]
+    if not e.measured:
+        return "the route for texts like this; how likely it is right was not measured"
     likeliest = max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost))
     if likeliest.name == best.name:
         return f"likeliest to be right ({e.p_correct:.0%})"

@@ -118,7 +118,8 @@ def main() -> None:
                 TABLE.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
             aim = Aim(router.routes, settings.objective.objective(), "chat")
             shutil.rmtree(SHIPPED, ignore_errors=True)
-            done = retrain(observations(read()), aim, router.decider.embedder, SHIPPED, notes=[CONVENTION])
+            embedder = router.decider.embedder
+            done = retrain(observations(read()), aim, embedder, SHIPPED, notes=[CONVENTION], not_measured=["chat"])
     print(done.artifact.id, done.comparison.sentence)
 
 

@@ -256,8 +256,10 @@ def _price_of(row: Row) -> Price:
 
 
 def _estimate_of(values: Json) -> Estimate:
-    measured = {name: _float(value) for name, value in values.items() if name not in ("route", "latency_ms")}
-    return Estimate(route=values["route"], latency_ms=values["latency_ms"], **measured)
+    others = ("route", "latency_ms", "measured")
+    numbers = {name: _float(value) for name, value in values.items() if name not in others}
+    known = values.get("measured", True)  # older rows do not say
+    return Estimate(route=values["route"], latency_ms=values["latency_ms"], measured=known, **numbers)
 
 
 def _fields(value: object, names: Sequence[str]) -> Json:

@@ -68,7 +68,7 @@ def estimates_table(decision: Decision) -> Table:
     rows = [
         (
             f"{'>' if name == decision.route.name else ' '} {name}",
-            f"{share(e.p_correct)} ± {100 * e.p_correct_se:.1f}",
+            f"{share(e.p_correct)} ± {100 * e.p_correct_se:.1f}" if e.measured else "not measured",
             number(e.input_tokens),
             f"{number(e.output_tokens)} ± {number(e.output_tokens_se)}",
             f"{money(e.cost)} ± {money(e.cost_se)}",

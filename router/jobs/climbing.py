@@ -33,6 +33,8 @@ MIN_COMPLETE = 100
 """With fewer complete questions a ladder is not fitted."""
 MAX_ROUTES = 7
 """A ladder of more routes has too many states to fit."""
+LONGER = 1.25
+"""How much longer than those learnt from an answer may become before it is cut."""
 COMPARISON: Literal["free_text"] = "free_text"
 
 
@@ -65,13 +67,13 @@ def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
     shift = shifts(recording)
     reference = best_fixed(recording, shift=shift)
     terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
-    ladder = serving_ladder(recording.ladder.names(), reference.name, aim.cap)
+    ladder = serving_ladder(recording.ladder.names(), reference.name, _cap(recording, reference.name, aim.cap))
     # Nothing is asked about an answer that streams to the caller.
     paid = [0.0 if place in ladder.final else cost for place, cost in enumerate(recording.call_price)]
     recording = replace(recording, ladder=ladder, call_price=np.array(paid))
     policy = induce(recording, ladder, terms)
     points = _points(recording, policy, shift=shift)
-    return Climbed(_model(policy, aim.cap), points, recording, policy)
+    return Climbed(_model(policy), points, recording, policy)
 
 
 def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recording | None:
@@ -140,8 +142,20 @@ def _points(recording: Recording, policy: LadderPolicy, *, shift: bool) -> tuple
     return tuple(found)
 
 
-def _model(policy: LadderPolicy, cap: int | None) -> LadderModel:
+def _cap(recording: Recording, reference: str, most: int | None) -> int | None:
+    """Tokens after which an answer is cut that is bought while serving: where it is longer than all that were learnt
+    from, nothing is known of it and its end not worth waiting for; never more than `most`."""
+    if most is None:
+        return None
+    names = recording.ladder.names()
+    bought = [place for place, name in enumerate(names[:-1]) if name != reference]
+    longest = float(recording.seen.tokens[:, bought].max()) if bought else 0.0
+    return min(most, int(LONGER * longest) + 8)
+
+
+def _model(policy: LadderPolicy) -> LadderModel:
     """The policy's fits as arrays."""
+    cap = next((track.budgets[0] for track in policy.ladder.tracks if track.resumes), None)
     states: dict[State, StateModel] = {}
     for state, node in policy.nodes.items():
         linear = node.smooth.linear if node.smooth is not None else None

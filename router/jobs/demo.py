@@ -117,7 +117,7 @@ def recorded_runs(routes: Sequence[Route], ran: Sequence[Ran], n: int) -> Record
         usage = r.attempt.usage
         correct[at], tokens[at] = float(r.correct), usage.output
         costs[at] = usage.output + 0.1 * usage.prompt
-    return Recorded(tuple(routes), np.arange(n), correct, costs, tokens, correct, costs)
+    return Recorded(tuple(routes), np.arange(n), correct, costs, tokens, correct, costs, np.zeros(n, bool))
 
 
 def story(router: Router, test: Sequence[Question], data: Recorded, learnt: Retrained, *, n_train: int) -> Json:

@@ -18,7 +18,6 @@ from ...classifiers import (
     Embedder,
     HeldOut,
     PolicyPoint,
-    Prediction,
     TrainingSet,
     auroc,
     brier,
@@ -61,8 +60,11 @@ def retrain(
     *,
     serving: Artifact | None = None,
     notes: Sequence[str] = (),
+    not_measured: Sequence[str] = (),
 ) -> Retrained:
-    """Train on observations and write the artifact into `folder`. Raises DataError where they teach nothing."""
+    """Train on observations and write the artifact into `folder`. Raises DataError where they teach nothing.
+
+    not_measured: routes that count as right by a convention, so that their estimates are not told as probabilities."""
     data = training_set(observations, [route.name for route in aim.routes], embedder)
     labelled = int((~np.isnan(data.correct)).any(axis=1).sum())
     if labelled < MIN_QUERIES:
@@ -84,6 +86,7 @@ def retrain(
     else:
         comparison = compare(seen, chosen, aim, served, price, fresh)
     report = _report(data, held, seen, chosen, aim, comparison, notes)
+    report["not_measured"] = list(not_measured)
     report["ladder"] = climbed.report(found.rung if isinstance(found, Climbing) else None) if climbed else None
     artifact = save(
         fit(data),
@@ -127,8 +130,7 @@ def _served(data: TrainingSet, serving: Artifact | None, aim: Aim, embedder: Emb
         return None
     columns = [found.columns[route.name] for route in aim.routes]
     p = serving.estimator.predict(data.features, data.embeddings)
-    picked = Prediction(*(getattr(p, name)[:, columns] for name in Prediction.__dataclass_fields__))
-    return Served(recorded(data, picked, aim), plan(aim.objective, found.curve))
+    return Served(recorded(data, p.of(columns), aim), plan(aim.objective, found.curve))
 
 
 def _fresh(data: TrainingSet, serving: Artifact) -> Mask:

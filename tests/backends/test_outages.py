@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pointsman.backends import Outages
-from pointsman.backends.outages import REST_S
+from pointsman.backends.outages import IMPATIENT, REST_S
 from pointsman.errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
 
 
@@ -33,6 +33,24 @@ def test_only_silence_is_an_outage(error: BackendError, rests: bool) -> None:
     outages = Outages(Clock())
     outages.failed("q", error)
     assert (outages.resting("q"), outages.resting("other")) == (rests, False)
+
+
+def test_impatience_proves_as_much_as_silence_when_it_comes_again_and_again() -> None:
+    """Three times in a row, with nothing heard between; after the rest each further time."""
+    clock = Clock()
+    outages = Outages(clock)
+    for _ in range(IMPATIENT - 1):
+        outages.cut_short("q")
+    outages.answered("q")
+    for _ in range(IMPATIENT - 1):
+        outages.cut_short("q")
+        assert not outages.resting("q")
+    outages.cut_short("q")
+    assert outages.resting("q")
+    clock.now += REST_S
+    outages.trying("q")
+    outages.cut_short("q")
+    assert outages.resting("q")
 
 
 def test_after_its_rest_one_query_tries_and_the_others_wait_for_its_word() -> None:

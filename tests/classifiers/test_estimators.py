@@ -45,6 +45,10 @@ def made(seed: int = 0, routes: int = R) -> Estimator:
         tokens_level_variance=rng.random(routes),
         input_base=rng.random(routes),
         input_per_character=rng.random(routes),
+        support_mean=np.zeros(P - 1),
+        support_scale=np.ones(P - 1),
+        support_spread=np.eye(P, dtype=np.float32),
+        support_farthest=np.array([float(P)]),
     )
 
 
@@ -56,7 +60,8 @@ def test_whatever_the_query_estimates_are_finite_and_in_range(seed: int, reach: 
     rng = np.random.default_rng(seed)
     features, embeddings = (rng.normal(size=(3, F)) * reach).clip(0), rng.normal(size=(3, D)) * length / D**0.5
     found = ESTIMATOR.predict(features.astype(np.float32).clip(0, 30), embeddings.astype(np.float32))
-    for field in fields(Prediction):
+    assert (found.beyond.shape, found.beyond.dtype) == ((3,), np.bool_)
+    for field in fields(Prediction)[:-1]:
         values = getattr(found, field.name)
         assert values.shape == (3, R)
         assert values.dtype == np.float64

@@ -56,6 +56,20 @@ def test_most_truths_lie_within_two_standard_errors(predicted: Prediction, fresh
         assert np.median(predicted.p_correct_se[:, r]) < 0.15
 
 
+def test_queries_of_the_same_world_are_supported_and_strange_ones_are_not(
+    fitted, predicted: Prediction, fresh, large
+) -> None:
+    assert not predicted.beyond.any()
+    strange = fresh.training.features[:3].copy()
+    strange[0] = strange[0] + 20 * large.training.features.std(axis=0)
+    strange[1, 1:] = 1e3
+    found = fitted.predict(strange, fresh.training.embeddings[:3])
+    assert found.beyond.tolist() == [True, True, False]
+    held_out = cross_predict(large.training.rows(np.arange(300)), 3, QUICK).prediction
+    assert held_out.beyond.shape == (300,)
+    assert not held_out.beyond.any()
+
+
 def test_expected_tokens_are_recovered_and_stay_within_the_range_seen(predicted: Prediction, fresh, large) -> None:
     relative = predicted.output_tokens / fresh.tokens
     assert np.median(np.abs(relative - 1), axis=0).max() < 0.12

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from pointsman.classifiers import Estimator, TrainingSet, fit, training_set
+from pointsman.classifiers import Estimator, TrainingSet, fit, relatives, training_set
 from pointsman.classifiers.alone import fit_alone
 from pointsman.classifiers.calibration import logit, sigmoid
 from pointsman.classifiers.estimators import Doubles
@@ -204,6 +204,27 @@ def test_the_more_labels_the_more_a_route_speaks_for_itself() -> None:
         assert together.level_variance >= share * mine.level_variance - 1e-12
     assert distances[0] > 2 * distances[1]
     assert distances[1] > 2 * distances[2]
+
+
+def test_a_route_that_knows_itself_well_is_not_talked_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text tells two routes from two others, one pair being right where the other is wrong: with 700 labels each
+    the relatives, half of which say the opposite, make no probability worse."""
+    rng = np.random.default_rng(7)
+    features = rng.normal(size=(1400, len(FEATURES))).astype(np.float32)
+    mine = features[:, 0] > 0
+    right = np.stack([mine, ~mine, mine, ~mine, mine], axis=1).astype(np.float64)
+    ids = tuple(f"q{i:05}" for i in range(1400))
+    constant, tokens, weights = np.ones((1400, 1), np.float32), np.full_like(right, 10.0), np.ones_like(right)
+    whole = TrainingSet(ids, ids, ids, features, constant, NAMES, right, tokens, tokens, weights)
+    training, fresh = whole.rows(np.arange(700)), whole.rows(np.arange(700, 1400))
+
+    def brier() -> Doubles:
+        p = fit(training, QUICK).predict(fresh.features, fresh.embeddings).p_correct
+        return ((p - fresh.correct) ** 2).mean(axis=0)
+
+    together = brier()
+    monkeypatch.setattr(relatives, "FEWEST_RELATIVES", len(NAMES))
+    assert (together <= brier() + 1e-3).all()
 
 
 def test_labels_of_small_weight_move_a_level_little() -> None:

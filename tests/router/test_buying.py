@@ -25,7 +25,9 @@ def test_an_answer_is_cut_where_the_ladder_was_taught_to_or_the_owner_says(
     assert Bought(max_tokens=own).cap(None) == own
 
 
-@pytest.mark.parametrize(("own", "most", "resumable"), [(None, 64, True), (100, 64, True), (64, 64, False), (9, 9, False)])
+@pytest.mark.parametrize(
+    ("own", "most", "resumable"), [(None, 64, True), (100, 64, True), (64, 64, False), (9, 9, False)]
+)
 def test_only_what_evidence_cuts_is_gone_on_with(own: int | None, most: int, resumable: bool) -> None:
     """Within the caller's own limit an answer is what the caller would get."""
     limited = Bought(max_tokens=64).limited(replace(CALL, max_tokens=own), 64)

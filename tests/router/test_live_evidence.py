@@ -216,7 +216,7 @@ async def test_more_alternatives_than_the_ladder_needs_are_asked_for_where_the_c
 @pytest.mark.parametrize(
     ("bought", "own", "asked", "expected"),
     [
-        (None, None, None, (256, 30_000)),
+        (None, None, None, (1024, 30_000)),
         (Bought(64, 500), None, None, (64, 500)),
         (Bought(64, 500), 100.0, 8, (8, 100)),
         (Bought(64, 500), 9000.0, 4096, (64, 500)),

@@ -238,6 +238,25 @@ def test_where_the_ladder_was_taught_by_nothing_like_this_the_safe_route_answers
     assert policy.next(QUERY, both, {}, UNFITTED).reason == reason.replace("agree", "differ")
 
 
+def test_of_a_text_unlike_all_that_was_learnt_from_nothing_is_estimated() -> None:
+    """Where the text decides; a plan of one route for everything, or a wish, rests on no estimate of this query."""
+    priced = Terms(ROUTES, Priced(30.0), "dear", beyond=True)
+    estimates = {r.name: Estimate(r.name, 0.9, 0.0, 10.0, 5.0, 0.0, 1.0 + (r.name == "dear"), 0.0) for r in ROUTES}
+    assert policy.next(QUERY, (), estimates, replace(priced, beyond=False)).route == "cheap"
+    step = policy.next(QUERY, (), estimates, priced)
+    assert step == Commit("dear", "little evidence (no text like this was learnt from): the safe route answers")
+    fixed = replace(priced, plan=Fixed("cheap", "the one route"))
+    assert policy.next(QUERY, (), estimates, fixed) == Commit("cheap", "the one route")
+    assert policy.next(QUERY, (), estimates, replace(priced, wished="cheap")).route == "cheap"
+
+
+def test_what_was_not_measured_is_said_not_to_be() -> None:
+    known = Estimate("dear", 0.3, 0.0, 10.0, 5.0, 0.0, 2.0, 0.0)
+    conventional = Estimate("cheap", 0.9, 0.0, 10.0, 5.0, 0.0, 1.0, 0.0, measured=False)
+    step = policy.next(QUERY, (), {"cheap": conventional, "dear": known}, Terms(ROUTES, Priced(30.0), "dear"))
+    assert step == Commit("cheap", "the route for texts like this; how likely it is right was not measured")
+
+
 def test_the_safe_route_is_the_owners_not_the_best_fixed_one() -> None:
     """And its answer, if it was bought already, is not bought again."""
     safe = replace(UNFITTED, safe_route="second")

@@ -4,7 +4,7 @@ The policy sees the same values as when serving, so what is evaluated here is wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,7 +33,8 @@ _NOTHING = Query(messages=())
 class Recorded:
     """What is known of n queries on R routes: correct in [0, 1] and cost in currency, NaN where not seen.
 
-    groups: (n,) what is held out together. expected_cost: (n, R) as predicted, for deciding."""
+    groups: (n,) what is held out together. expected_cost: (n, R) as predicted, for deciding. beyond: (n,) which queries
+    are unlike those that the predictions were learnt from."""
 
     routes: tuple[Route, ...]
     groups: NDArray[Any]
@@ -42,6 +43,7 @@ class Recorded:
     output_tokens: Floats
     p_correct: Floats
     expected_cost: Floats
+    beyond: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def recorded(data: TrainingSet, held_out: Prediction, aim: Aim) -> Recorded:
         np.asarray(data.output_tokens, float),
         np.asarray(held_out.p_correct, float),
         expected,
+        held_out.beyond,
     )
 
 
@@ -121,7 +124,7 @@ def choices(data: Recorded, plan: Plan | None, safe_route: str, rows: Ints | Non
             name: Estimate(name, p, 0.0, 0.0, 0.0, 0.0, c, 0.0)
             for name, p, c in zip(names, data.p_correct[i].tolist(), data.expected_cost[i].tolist(), strict=True)
         }
-        step = policy.next(_NOTHING, (), estimates, terms)
+        step = policy.next(_NOTHING, (), estimates, replace(terms, beyond=bool(data.beyond[i])))
         out[at] = index[step.route]
     return out
 

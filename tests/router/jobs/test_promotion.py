@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def world(n: int = 400) -> Recorded:
     p = np.stack([np.where(easy, 0.97, 0.03), np.full(n, 0.97)], axis=1)
     correct = (rng.random((n, 2)) < p).astype(float)
     cost = np.tile([1.0, 10.0], (n, 1))
-    return Recorded(ROUTES, np.arange(n), correct, cost, cost.copy(), p, cost.copy())
+    return Recorded(ROUTES, np.arange(n), correct, cost, cost.copy(), p, cost.copy(), np.zeros(n, bool))
 
 
 def judged(data: Recorded, plan: Plan, *rest: Any) -> Comparison:
@@ -73,7 +74,7 @@ def refuted() -> Recorded:
     correct[500:, 0] = np.nan
     seen = cost.copy()
     seen[500:, 0] = np.nan
-    return Recorded(ROUTES, np.arange(n), correct, seen, cost, p, cost)
+    return Recorded(ROUTES, np.arange(n), correct, seen, cost, p, cost, np.zeros(n, bool))
 
 
 def test_what_was_seen_is_not_outvoted_by_estimates() -> None:
@@ -107,9 +108,7 @@ def test_a_choice_that_nothing_is_known_of_is_left_out() -> None:
 def test_optimistic_estimates_do_not_hide_what_was_seen() -> None:
     """The estimates say that small is always right; the outcomes say that it is not."""
     data = world()
-    flattering = Recorded(
-        ROUTES, data.groups, data.correct, data.cost, data.cost, np.full_like(data.correct, 0.99), data.cost
-    )
+    flattering = replace(data, p_correct=np.full_like(data.correct, 0.99))
     assert not judged(flattering, Priced(30.0), AIM, None, 30.0).better
 
 

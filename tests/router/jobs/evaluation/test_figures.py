@@ -18,7 +18,7 @@ ROUTES = tuple(Route(n, "m", "think", i, Price(0.1, 0.0, 1.0)) for i, n in enume
 
 def data(correct: list[list[float]], cost: list[list[float]]) -> Recorded:
     c, k = np.array(correct, float), np.array(cost, float)
-    return Recorded(ROUTES, np.arange(len(c)), c, k, k, c, k)
+    return Recorded(ROUTES, np.arange(len(c)), c, k, k, c, k, np.zeros(len(c), bool))
 
 
 WORLD = data([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]], [[1, 4, 10]] * 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pointsman.domain import Price, Route
@@ -18,7 +20,7 @@ def world(n: int = 400, seed: int = 0) -> Recorded:
     p = np.stack([np.where(easy, 0.95, 0.05), np.full(n, 0.95)], axis=1)
     correct = (rng.random((n, 2)) < p).astype(float)
     cost = np.tile([1.0, 10.0], (n, 1))
-    return Recorded(ROUTES, np.arange(n) % 8, correct, cost, cost, p, cost)
+    return Recorded(ROUTES, np.arange(n) % 8, correct, cost, cost, p, cost, np.zeros(n, bool))
 
 
 def test_knowing_estimates_send_easy_questions_down_the_cheap_route() -> None:
@@ -49,7 +51,7 @@ def test_the_curve_reads_only_the_rows_that_it_is_given() -> None:
     rows = np.arange(200)
     other = data.correct.copy()
     other[200:] = 1 - other[200:]
-    changed = Recorded(ROUTES, data.groups, other, data.cost, data.output_tokens, data.p_correct, data.expected_cost)
+    changed = replace(data, correct=other)
     assert curve(data, rows) == curve(changed, rows)
 
 
