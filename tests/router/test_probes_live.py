@@ -30,7 +30,7 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
             "chat": {"model": "smollm2", "mode": "direct", "thinking_budget": 0, "price": PRICE},
         },
         safe_route="full",
-        evidence={"ask": ["p_right", "stated_confidence", "again"], "max_tokens": 40},
+        evidence={"ask": ["p_right", "stated_confidence", "again"], "max_tokens": 100},
     ) as made:
         yield made
 
