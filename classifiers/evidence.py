@@ -34,15 +34,30 @@ class Seen:
 
     features (n, f): lexical ones, as `lexical_batch` gives them. tokens (n, R): output tokens of each answer. answers
     (n, R): codes that are equal where answers agree, -1 where none could be read. signs: what came with an answer, by
-    name, each (n, R), NaN where it is not known: a stated confidence, a mean token probability, an abstention."""
+    name, each (n, R), NaN where it is not known: a stated confidence, a mean token probability, an abstention. alike
+    (n, R, R): how far answers that are texts say the same, in [0, 1] (answers.text_likenesses); None: not looked at."""
 
     features: NDArray[np.float32]
     tokens: Doubles
     answers: Codes
     signs: Mapping[str, Doubles]
+    alike: Doubles | None = None
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def rows(self, kept: Integers) -> Seen:
+        """Only these queries."""
+        signs = {name: values[kept] for name, values in self.signs.items()}
+        alike = None if self.alike is None else self.alike[kept]
+        return Seen(self.features[kept], self.tokens[kept], self.answers[kept], signs, alike)
+
+    def columns(self, kept: Sequence[int]) -> Seen:
+        """Only these answers, in this order."""
+        at = list(kept)
+        signs = {name: values[:, at] for name, values in self.signs.items()}
+        alike = None if self.alike is None else self.alike[:, at][:, :, at]
+        return Seen(self.features, self.tokens[:, at], self.answers[:, at], signs, alike)
 
 
 Layout: TypeAlias = tuple[tuple[str, ...], ...]
@@ -55,13 +70,17 @@ def layout_of(seen: Seen) -> Layout:
     return tuple(tuple(name for name in known if known[name][:, route].any()) for route in range(seen.tokens.shape[1]))
 
 
-def evidence_names(done: Sequence[int], layout: Layout, begun: Sequence[int] = ()) -> tuple[str, ...]:
-    """Names of the columns of `evidence_rows` for these answers (columns of `seen`, ascending)."""
+def evidence_names(
+    done: Sequence[int], layout: Layout, begun: Sequence[int] = (), *, texts: bool = False
+) -> tuple[str, ...]:
+    """Names of the columns of `evidence_rows` for these answers (columns of `seen`, ascending); texts: whether texts
+    are compared."""
     names = list(TEXT_FEATURES)
     for route in sorted((*done, *begun)):
         names += [f"log_tokens[{route}]", f"unread[{route}]"] if route in done else []
         names += [f"{sign}[{route}]" for sign in layout[route]]
-    names += [f"agree[{a},{b}]" for a, b in combinations(done, 2)]
+    for a, b in combinations(done, 2):
+        names += [f"agree[{a},{b}]", f"alike[{a},{b}]"] if texts else [f"agree[{a},{b}]"]
     if len(done) > 2:
         names += ["all_agree", "votes"]
     return tuple(names)
@@ -84,6 +103,8 @@ def evidence_rows(
             columns.append(np.where(np.isnan(values), 0.5, values))
     for a, b in combinations(range(len(done)), 2):
         columns.append(((codes[:, a] == codes[:, b]) & (codes[:, a] >= 0)).astype(np.float64))
+        if seen.alike is not None:
+            columns.append(seen.alike[rows, done[a], done[b]])
     if len(done) > 2:
         votes = largest_vote(codes)
         columns += [(votes == len(done)).astype(np.float64), votes]

@@ -65,7 +65,8 @@ class StateModel:
 class LadderModel:
     """routes: the tracks' names, in order; reference: the best fixed route; prices (K,): of an error, ascending, in
     currency; comparison: how answers are compared (None: they cannot be); layout: the signs that come with answers;
-    cap: tokens after which an answer that is bought is cut (None: nowhere)."""
+    cap: tokens after which an answer that is bought is cut (None: nowhere); texts: whether long answers are compared by
+    their embeddings."""
 
     routes: tuple[str, ...]
     reference: str
@@ -74,6 +75,7 @@ class LadderModel:
     layout: Layout
     states: Mapping[tuple[int, ...], StateModel]
     cap: int | None = None
+    texts: bool = False
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array by its name: what an artifact stores beside `about()`."""
@@ -96,6 +98,7 @@ class LadderModel:
             "comparison": self.comparison,
             "layout": [list(signs) for signs in self.layout],
             "cap": self.cap,
+            "texts": self.texts,
             "states": [
                 {"levels": list(levels), "done": list(m.done), "actions": m.actions, "default": m.default}
                 | ({} if m.spread is None else {"farthest": m.farthest})
@@ -133,4 +136,5 @@ class LadderModel:
             layout=tuple(tuple(signs) for signs in about["layout"]),
             states=states,
             cap=about.get("cap"),
+            texts=bool(about.get("texts", False)),
         )

@@ -27,10 +27,14 @@ class LadderTable:
     """One ladder at the price with one place. Not changed after it is made."""
 
     def __init__(self, model: LadderModel, price: int) -> None:
-        self._layout = model.layout
+        self._layout, self._texts = model.layout, model.texts
         self._routes = len(model.routes)
         every = tuple(range(self._routes))
-        base = [name for name in evidence_names(every, model.layout) if name not in ("all_agree", "votes")]
+        base = [
+            name
+            for name in evidence_names(every, model.layout, texts=model.texts)
+            if name not in ("all_agree", "votes")
+        ]
         place = {name: i for i, name in enumerate(base)}
         fitted = {state: m for state, m in model.states.items() if m.weights is not None}
         self._voting = sorted({m.done for m in fitted.values() if len(m.done) > 2})
@@ -49,7 +53,7 @@ class LadderTable:
             slopes = weights[1:] / m.scale[:, None]
             at = [
                 votes[m.done] + (name == "votes") if name in ("all_agree", "votes") else place[name]
-                for name in evidence_names(m.done, model.layout, m.begun)
+                for name in evidence_names(m.done, model.layout, m.begun, texts=model.texts)
             ]
             block = np.zeros((len(base) + 2 * len(self._voting), len(kept)))
             block[at] = slopes
@@ -75,10 +79,15 @@ class LadderTable:
         return row @ self._matrix[:, part] + self._bias[part]
 
     def row(
-        self, features: Floats, tokens: Sequence[float], codes: Sequence[int], signs: Sequence[Mapping[str, float]]
+        self,
+        features: Floats,
+        tokens: Sequence[float],
+        codes: Sequence[int],
+        signs: Sequence[Mapping[str, float]],
+        alike: Doubles | None = None,
     ) -> Doubles:
         """The evidence of one question: its lexical features (f,), and of its R answers the tokens (0 where there is
-        none), the codes (-1) and the signs by name (none)."""
+        none), the codes (-1), the signs by name (none), and how far texts among them say the same (R, R)."""
         values = [float(features[column]) for column in TEXT_COLUMNS]
         for route in range(self._routes):
             values += [log1p(tokens[route]), float(codes[route] < 0)]
@@ -86,6 +95,8 @@ class LadderTable:
         for a in range(self._routes):
             for b in range(a + 1, self._routes):
                 values.append(float(codes[a] == codes[b] and codes[a] >= 0))
+                if self._texts:
+                    values.append(0.0 if alike is None else float(alike[a, b]))
         for done in self._voting:
             said = [codes[route] for route in done if codes[route] >= 0]
             most = max((said.count(code) for code in said), default=0)

@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classifiers.answers import agreement_codes
+from ..classifiers import Embedder
+from ..classifiers.answers import agreement_codes, text_likenesses
 from ..classifiers.ladder_model import LadderModel, StateModel
 from ..classifiers.ladder_table import LadderTable, table_of
 from ..domain import Attempt, Finish, Purpose
@@ -25,11 +26,13 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Climb:
-    """How a query may climb: the fitted ladder, the place of the price of an error, the query's lexical features."""
+    """How a query may climb: the fitted ladder, the place of the price of an error, the query's lexical features, and
+    by what long answers are compared."""
 
     model: LadderModel
     price: int
     features: Floats
+    embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
     if not any(allowed):
         return None
     table = table_of(model, climb.price)
-    predicted = table.predict_one(state, _row(table, model, climb.features, answers, evidence))
+    predicted = table.predict_one(state, _row(table, climb, answers, evidence))
     place = _best(model.states[state], predicted, allowed)
     return _rung(model, ladder, state, actions[place], answers, predicted, can)
 
@@ -90,8 +93,11 @@ def _whole_ones(
         return [f"{name} has answered" for name in names]
     said = [_text(evidence[answers[name]]) for name in names]
     codes = agreement_codes([said], climb.model.comparison)[0]
-    same = (codes >= 0).all() and (codes == codes[0]).all()
-    return [f"{', '.join(names[:-1])} and {names[-1]} {'agree' if same else 'differ'}"]
+    who = f"{', '.join(names[:-1])} and {names[-1]}"
+    if (codes >= 0).all() and (codes == codes[0]).all():
+        return [f"{who} agree"]
+    alike = text_likenesses(said, climb.embedder) if climb.model.texts and climb.embedder is not None else np.zeros(0)
+    return [f"{who} have answered, alike to {alike.max():.0%}" if alike.any() else f"{who} differ"]
 
 
 def _state(ladder: Ladder, answers: Mapping[str, int], evidence: Sequence[Attempt]) -> State:
@@ -119,16 +125,16 @@ def _text(attempt: Attempt) -> str | None:
     return attempt.answer if attempt.finish is Finish.STOP else None
 
 
-def _row(
-    table: LadderTable, model: LadderModel, features: Floats, answers: dict[str, int], evidence: Sequence[Attempt]
-) -> Doubles:
+def _row(table: LadderTable, climb: Climb, answers: dict[str, int], evidence: Sequence[Attempt]) -> Doubles:
     """What was bought, as the table reads it."""
+    model = climb.model
     said = [_text(evidence[answers[route]]) if route in answers else None for route in model.routes]
     codes = agreement_codes([said], model.comparison)[0].tolist()
     tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
     nothing: Mapping[str, float] = {}
     signs = [evidence[answers[r]].signs if r in answers else nothing for r in model.routes]
-    return table.row(features, tokens, codes, signs)
+    alike = text_likenesses(said, climb.embedder) if model.texts and climb.embedder is not None else None
+    return table.row(climb.features, tokens, codes, signs, alike)
 
 
 def _allowed(

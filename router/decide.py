@@ -148,7 +148,7 @@ class Decider:
         terms = policy.Terms(
             routes=serving,
             plan=wanted,
-            climb=_climb(wanted, found, features),
+            climb=_climb(wanted, found, features, self.embedder),
             safe_route=self.standing.safe_route,
             wished=wished,
             fixed=fixed,
@@ -238,11 +238,13 @@ def _plan(objective: Objective, found: Learnt | None, *, buying: bool) -> Plan |
     return plan(objective, found.curve if buying else on_text(found.curve))
 
 
-def _climb(wanted: Plan | None, found: Learnt | None, features: tuple[float, ...] | None) -> Climb | None:
+def _climb(
+    wanted: Plan | None, found: Learnt | None, features: tuple[float, ...] | None, embedder: Embedder
+) -> Climb | None:
     """The ladder, where the plan is to go up one."""
     if found is None or found.artifact.ladder is None or not isinstance(wanted, Climbing) or features is None:
         return None
-    return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32))
+    return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32), embedder)
 
 
 def _measured(known: Estimate | None) -> float | None:

@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...classifiers.answers import agreement_codes
+from ...classifiers import Embedder
+from ...classifiers.answers import agreement_codes, text_likenesses
 from ...classifiers.evidence import Seen
 from ...classifiers.features import lexical_batch
 from ...classifiers.ladder_model import LadderModel, StateModel
@@ -57,11 +58,13 @@ class Climbed:
         return told
 
 
-def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
-    """The ladder that these observations teach; None where too few questions are complete, or routes too many."""
+def climb(observations: Sequence[Observation], aim: Aim, embedder: Embedder | None = None) -> Climbed | None:
+    """The ladder that these observations teach; None where too few questions are complete, or routes too many.
+
+    embedder: by which long answers are compared (None: they are not)."""
     if aim.calls or len(aim.routes) > MAX_ROUTES:
         return None
-    recording = complete_recording(observations, aim)
+    recording = complete_recording(observations, aim, embedder)
     if recording is None or len(recording) < MIN_COMPLETE or not np.ptp(recording.correct):
         return None
     shift = shifts(recording)
@@ -73,10 +76,13 @@ def climb(observations: Sequence[Observation], aim: Aim) -> Climbed | None:
     recording = replace(recording, ladder=ladder, call_price=np.array(paid))
     policy = induce(recording, ladder, terms)
     points = _points(recording, policy, shift=shift)
-    return Climbed(_model(policy), points, recording, policy)
+    model = replace(_model(policy), texts=recording.seen.alike is not None)
+    return Climbed(model, points, recording, policy)
 
 
-def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recording | None:
+def complete_recording(
+    observations: Sequence[Observation], aim: Aim, embedder: Embedder | None = None
+) -> Recording | None:
     """The questions that every route of the aim answered, with text, correctness and tokens. None where there are none.
     A call's price is what the probes about the answer cost on average.
 
@@ -96,7 +102,9 @@ def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recordi
     grouped = 1 < len(set(groups)) < len(set(questions)) / 2
     folds = np.array(groups if grouped else folds_by_question(questions))
     tokens = np.array([[float(o.output_tokens or 0.0) for o in row] for row in table])
-    codes = agreement_codes([[o.answer for o in row] for row in table], COMPARISON)
+    said = [[o.answer for o in row] for row in table]
+    codes = agreement_codes(said, COMPARISON)
+    alike = None if embedder is None else np.array([text_likenesses(answers, embedder) for answers in said])
     correct = np.array([[float(o.correct or 0.0) for o in row] for row in table])
     return Recording(
         file="the log",
@@ -120,7 +128,7 @@ def complete_recording(observations: Sequence[Observation], aim: Aim) -> Recordi
         output_price=np.array([route.price.output / 1e6 for route in aim.routes]),
         call_price=np.array([[o.probe_cost for o in row] for row in table]).mean(axis=0),
         input_tokens=np.array([[float(o.input_tokens or 0.0) for o in row] for row in table]),
-        seen=Seen(lexical_batch(prompts), tokens, codes, _signs(table)),
+        seen=Seen(lexical_batch(prompts), tokens, codes, _signs(table), alike),
     )
 
 

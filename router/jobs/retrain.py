@@ -74,7 +74,7 @@ def retrain(
         notes = [*notes, f"{data.left_out} {unread}"]
     held = cross_predict(data)
     seen = recorded(data, held.prediction, aim)
-    climbed = climb(observations, aim)
+    climbed = climb(observations, aim, embedder)
     points = curve(seen) + (climbed.points if climbed else ())
     served = _served(data, serving, aim, embedder)
     fresh = _fresh(data, serving) if serving and served else None

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pointsman.classifiers import Embedder
-from pointsman.classifiers.answers import agreement_codes, likeness, normal_form
+from pointsman.classifiers.answers import agreement_codes, likeness, normal_form, text_likenesses
 
 PIECES = ["Answer:", "The answer is", "answer", "\\boxed{", "}", "####", "<answer>", "</answer>", "B", "b", "12",
           "1,000", "0.5", "\\frac", "{1}", "{2}", "$", "**", "-", "\u2212", ".", ":", ",", " ", "  ", "\t", "\u00a0",
@@ -126,6 +126,19 @@ def test_texts_of_which_one_marks_no_answer_are_like_by_their_meaning(static: Em
         assert found[1] is not None
         assert 0.0 <= found[1] < found[0] < 1.0
         assert likeness(text, near) == 0.0
+
+
+def test_of_several_answers_only_texts_are_compared_by_their_meaning(static: Embedder) -> None:
+    """Of short ones, of one that is none, and of a text with itself nothing is said here."""
+    near = f"{LONG} again"
+    given = [LONG, "12", None, near, WHY, LONG]
+    found = text_likenesses(given, static)
+    assert (found == found.T).all()
+    assert not found[[1, 2]].any()
+    assert not np.diag(found).any()
+    assert found[0, 3] == likeness(LONG, near, static)
+    assert found[0, 5] == 1.0
+    assert 0.0 < found[0, 4] < found[0, 3] < 1.0
 
 
 def test_codes_are_equal_within_a_row_where_answers_agree() -> None:

@@ -115,3 +115,35 @@ def test_rows_are_those_asked_for_in_their_order() -> None:
     data = seen()
     whole = evidence_rows((0, 1), data, layout_of(data), EVERY)
     assert (evidence_rows((0, 1), data, layout_of(data), np.array([5, 2])) == whole[[5, 2]]).all()
+
+
+def test_of_a_beginning_the_signs_alone_are_seen() -> None:
+    """Its length is what was bought, and nothing can be compared with it."""
+    data = seen()
+    layout = layout_of(data)
+    names = evidence_names((0,), layout, (1,))
+    assert [name for name in names if name.endswith("[1]")] == ["abstained[1]", "confidence[1]"]
+    assert not any(name.startswith(("agree", "alike", "votes")) for name in names)
+    rows = evidence_rows((0,), data, layout, EVERY, (1,))
+    assert rows.shape == (12, len(names))
+    changed = Seen(data.features, data.tokens.copy(), data.answers.copy(), data.signs)
+    changed.tokens[:, 1], changed.answers[:, 1] = 1.0, 99
+    assert (evidence_rows((0,), changed, layout, EVERY, (1,)) == rows).all()
+
+
+def test_where_texts_are_compared_each_pair_has_its_likeness() -> None:
+    data = seen()
+    alike = np.random.default_rng(0).random((12, ROUTES, ROUTES))
+    told = Seen(data.features, data.tokens, data.answers, data.signs, alike)
+    layout = layout_of(data)
+    names = evidence_names((0, 2), layout, texts=True)
+    rows = evidence_rows((0, 2), told, layout, EVERY)
+    assert rows.shape[1] == len(names)
+    assert (rows[:, names.index("alike[0,2]")] == alike[:, 0, 2]).all()
+    plain = [i for i, name in enumerate(names) if not name.startswith("alike")]
+    assert (rows[:, plain] == evidence_rows((0, 2), data, layout, EVERY)).all()
+    assert (told.rows(EVERY[:3]).alike == alike[:3]).all()
+    swapped = told.columns((2, 0))
+    assert swapped.alike is not None
+    assert (swapped.alike[:, 0, 1] == alike[:, 2, 0]).all()
+    assert (swapped.tokens == data.tokens[:, [2, 0]]).all()

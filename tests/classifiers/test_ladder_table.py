@@ -60,6 +60,25 @@ def test_every_state_gets_the_numbers_of_the_model_itself(price: int, codes: tup
         np.testing.assert_allclose(one, wanted, rtol=1e-6, atol=1e-9)
 
 
+def test_where_texts_are_compared_their_likeness_has_its_own_weight() -> None:
+    plain = model()
+    names = evidence_names((0, 1), LAYOUT, texts=True)
+    rng = np.random.default_rng(5)
+    mean, scale = rng.normal(size=len(names)), rng.uniform(0.5, 2, len(names))
+    weights = rng.normal(size=(1 + len(names), 3 + 3 * 3)).astype(np.float32)
+    state = StateModel((0, 1), 3, 0, mean, scale, weights)
+    told = LadderModel(ROUTES, "c", PRICES, "free_text", LAYOUT, {(1, 1, 0): state}, texts=True)
+    table, features = LadderTable(told, 1), np.zeros(len(FEATURES), np.float32)
+    given = (features, [3.0, 5.0, 0.0], [0, 1, -1], [{}, {}, {}])
+    alike = np.zeros((3, 3))
+    alike[0, 1] = alike[1, 0] = 0.25
+    without, with_ = (table.predict_one((1, 1, 0), table.row(*given, a)) for a in (None, alike))
+    place = 1 + names.index("alike[0,1]")
+    kept = [0, 1, 2, 3 + 1, 6 + 1, 9 + 1]
+    np.testing.assert_allclose(with_ - without, 0.25 * weights[place][kept] / scale[place - 1], rtol=1e-5)
+    assert plain.texts is False
+
+
 def test_a_row_beyond_a_states_training_rows_is_predicted_for_no_more() -> None:
     ladder = model()
     fitted = ladder.states[1, 0, 0]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ladder_oracle import predict, seen_of
-from laddered import climbing, evidence_of, failed, said, tiny, unfitted
+from laddered import climbing, embedder, evidence_of, failed, said, tiny, unfitted
 from recorded import FULL, SECOND, SMALL, world
 
 from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel
@@ -144,6 +144,16 @@ def test_the_evidence_in_words() -> None:
     assert explained(at, [*three[:2], said("full", "8")]) == "small, second and full differ"
 
 
+def test_texts_in_words() -> None:
+    """They hardly ever agree to the letter; that they differ would be saying too much."""
+    at = replace(climbing(replace(unfitted(("small", "full"), "full"), texts=True)), embedder=embedder())
+    long = "The sea is wide and blue and full of fish of every kind"
+    told = explained(at, [said("small", long), said("full", f"{long} that there is")])
+    assert told.startswith("small and full have answered, alike to ")
+    assert explained(at, [said("small", long), said("full", long)]) == "small and full agree"
+    assert explained(at, [said("small", "7"), said("full", "8")]) == "small and full differ"
+
+
 def test_a_cut_answer_in_words() -> None:
     at = climbing(unfitted(("small", "second", "full"), "full"))
     cut = said("second", finish=Finish.LENGTH, usage=Usage(9, 0, 0, 64))
@@ -169,8 +179,8 @@ LADDER_ROUTES = tuple(
 )
 
 
-def logged(n: int, seed: int = 0) -> list[Observation]:
-    """`recorded.world` as it would be logged, small with a sign that tells a little."""
+def logged(n: int, seed: int = 0, *, texts: bool = False) -> list[Observation]:
+    """`recorded.world` as it would be logged, small with a sign that tells a little; texts: in so many words."""
     rng = np.random.default_rng(seed)
     model = {route.model: route.name for route in LADDER_ROUTES}
     made: list[Observation] = []
@@ -179,9 +189,8 @@ def logged(n: int, seed: int = 0) -> list[Observation]:
         sure = {"mean_probability": float(np.clip(0.6 * r["correct"] + 0.4 * rng.random(), 0, 1))}
         signs = sure if name == "small" and rng.random() < 0.9 else {}
         kept = (r["correct"], r["input_tokens"], r["output_tokens"])
-        made.append(
-            Observation(r["query_id"], r["group"], name, *kept, text=r["prompt"], answer=r["answer"], signs=signs)
-        )
+        answer = f"{name} thinks that this may well come to {r['answer']} in the end" if texts else r["answer"]
+        made.append(Observation(r["query_id"], r["group"], name, *kept, text=r["prompt"], answer=answer, signs=signs))
     return made
 
 
@@ -189,11 +198,13 @@ CAP = 3
 """Tokens that about half of the answers of small and second have not ended by."""
 
 
-@lru_cache(maxsize=2)
-def learnt(cap: int | None = None) -> tuple[Climbed, LadderModel, Played, dict[str, dict[str, Attempt]]]:
+@lru_cache(maxsize=3)
+def learnt(
+    cap: int | None = None, *, texts: bool = False
+) -> tuple[Climbed, LadderModel, Played, dict[str, dict[str, Attempt]]]:
     """A ladder fitted on 300 questions, as it is stored, its replay, and every route's answer to each question."""
-    rows = logged(300)
-    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full", cap=cap))
+    rows = logged(300, texts=texts)
+    found = climb(rows, Aim(LADDER_ROUTES, Objective(), "full", cap=cap), embedder() if texts else None)
     assert found is not None
     arrays = found.model.arrays()
     assert all(name.startswith(LADDER_ARRAYS) for name in arrays)
@@ -230,11 +241,13 @@ def streamed(at: Climb, answers: dict[str, Attempt]) -> Iterator[Rung]:
         evidence.append(cut(answers[rung.route], None if rung.final else at.model.cap))
 
 
-@given(st.integers(0, 299), st.integers(0, 31), st.sampled_from([None, CAP]))
-def test_the_walk_while_serving_is_the_replays(row: int, price: int, cap: int | None) -> None:
-    """The same purchases in the same order, the same route's answer, the same promise; also where answers are cut."""
-    found, stored, played, answers = learnt(cap)
-    at = Climb(stored, price, found.recording.seen.features[row])
+@given(st.integers(0, 299), st.integers(0, 31), st.sampled_from([None, CAP]), st.booleans())
+def test_the_walk_while_serving_is_the_replays(row: int, price: int, cap: int | None, texts: bool) -> None:
+    """The same purchases in the same order, the same route's answer, the same promise; also where answers are cut, or
+    are texts."""
+    found, stored, played, answers = learnt(None if texts else cap, texts=texts)
+    assert stored.texts == texts
+    at = Climb(stored, price, found.recording.seen.features[row], embedder())
     bought, by, rung = walked(at, answers[found.recording.ids[row]])
     path = played.paths[played.path[row, price]]
     assert (bought, by) == (path.bought, path.answered_by)

@@ -102,8 +102,6 @@ class Recording:
         """The same questions with the columns of this ladder's tracks only, in its order."""
         own = [track.route for track in self.ladder.tracks]
         columns = [own.index(track.route) for track in ladder.tracks]
-        seen = self.seen
-        signs = {name: values[:, columns] for name, values in seen.signs.items()}
         return replace(
             self,
             ladder=ladder,
@@ -112,13 +110,12 @@ class Recording:
             input_price=self.input_price[columns],
             output_price=self.output_price[columns],
             call_price=self.call_price[columns],
-            seen=Seen(seen.features, seen.tokens[:, columns], seen.answers[:, columns], signs),
+            seen=self.seen.columns(columns),
         )
 
     def rows(self, kept: Integers) -> Recording:
         """Only these questions."""
-        seen, places = self.seen, [int(place) for place in kept]
-        signs = {name: values[kept] for name, values in seen.signs.items()}
+        places = [int(place) for place in kept]
         return replace(
             self,
             ids=tuple(self.ids[i] for i in places),
@@ -130,7 +127,7 @@ class Recording:
             correct=self.correct[kept],
             samples=self.samples[:, kept],
             input_tokens=self.input_tokens[kept],
-            seen=Seen(seen.features[kept], seen.tokens[kept], seen.answers[kept], signs),
+            seen=self.seen.rows(kept),
         )
 
 
