@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -44,13 +45,15 @@ def serving_entry(artifact: Artifact, recording: Recording, objective: Objective
 
 
 class _Estimates:
-    """The artifact's estimates on the text: p and expected cost (in its own currency), (n, names) each."""
+    """The artifact's estimates on the text: p and expected cost (in its own currency), (n, names) each; beyond (n,):
+    which texts it was taught by nothing like."""
 
     def __init__(self, artifact: Artifact, recording: Recording, embedder: Embedder) -> None:
         names = [route.name for route in artifact.routes]
         columns = [names.index(name) for name in recording.names]
         embedded = embedder.encode(list(recording.prompts))
         told = artifact.estimator.predict(recording.seen.features, embedded)
+        self.beyond = told.beyond
         self.p: Doubles = np.asarray(told.p_correct[:, columns], np.float64)
         prices = artifact.prices or [Price(0.1, 0.0, 1.0)] * len(names)
         inputs, outputs = told.input_tokens[:, columns], told.output_tokens[:, columns]
@@ -77,10 +80,21 @@ def _carried_out(
     if isinstance(wanted, Climbing) and artifact.ladder is not None:
         ladder = ladder_of(artifact.ladder)
         policy = as_policy(artifact.ladder, ladder)
-        return play(policy, recording.along(ladder)).point(wanted.rung), f"ladder at price {wanted.rung}"
+        answered = _compared(recording.along(ladder), texts=artifact.ladder.texts)
+        return play(policy, answered).point(wanted.rung), f"ladder at price {wanted.rung}"
     price = wanted.error_price if isinstance(wanted, Priced) else 0.0
     value = price * estimates.p - estimates.cost
-    return mixed([always(name) for name in recording.names], value.argmax(axis=1)), "on the text"
+    # Of a text like none that it was taught by the artifact says nothing: the dearest stands for the safe route.
+    chosen = np.where(estimates.beyond, len(recording.names) - 1, value.argmax(axis=1))
+    return mixed([always(name) for name in recording.names], chosen), "on the text"
+
+
+def _compared(recording: Recording, *, texts: bool) -> Recording:
+    """The recording for a ladder that compares texts too: what a table has are short answers, alike or not."""
+    if not texts:
+        return recording
+    n, routes = recording.seen.tokens.shape
+    return replace(recording, seen=replace(recording.seen, alike=np.zeros((n, routes, routes))))
 
 
 def as_policy(model: LadderModel, ladder: Ladder) -> LadderPolicy:
