@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .budget import Allotment, allot, gone_on, two_pass
+    from .budget import RESERVE, Allotment, allot, gone_on, two_pass
     from .catalogue import Mode, load_modes, mode, prepare
     from .child import ChildStatus
     from .config import EnginesConfig, ModelConfig, Timeouts
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
         TokenLogprob,
         ToolCallDelta,
     )
-    from .engines import create
+    from .engines import continues, create
+    from .exact import suspect
     from .families import parameters
     from .launch import Endpoint, Supervisor, running
     from .outages import Outages
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "EMBEDDED": "embedded",
+    "RESERVE": "budget",
     "Allotment": "budget",
     "ChildStatus": "child",
     "Continuation": "engine",
@@ -62,6 +64,7 @@ _WHERE = {
     "ToolCallDelta": "engine",
     "allot": "budget",
     "check_model": "preflight",
+    "continues": "engines",
     "create": "engines",
     "dialect": "dialects",
     "embedded_path": "embedded",
@@ -71,11 +74,13 @@ _WHERE = {
     "parameters": "families",
     "prepare": "catalogue",
     "running": "launch",
+    "suspect": "exact",
     "two_pass": "budget",
 }
 
 __all__ = [
     "EMBEDDED",
+    "RESERVE",
     "Allotment",
     "ChildStatus",
     "Continuation",
@@ -100,6 +105,7 @@ __all__ = [
     "ToolCallDelta",
     "allot",
     "check_model",
+    "continues",
     "create",
     "dialect",
     "embedded_path",
@@ -109,6 +115,7 @@ __all__ = [
     "parameters",
     "prepare",
     "running",
+    "suspect",
     "two_pass",
 ]
 

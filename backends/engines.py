@@ -12,6 +12,11 @@ from .preflight import key_of
 from .transport import Target
 
 
+def continues(config: ModelConfig) -> bool:
+    """Whether the model's engine can go on with an answer that was cut off, as far as its dialect says."""
+    return config.engine == "transformers" or dialect(config.dialect or config.engine).continues is not None
+
+
 def create(
     name: str,
     config: ModelConfig,

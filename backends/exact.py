@@ -27,6 +27,11 @@ class Guarded:
     warnings: tuple[str, ...] = ()
 
 
+def suspect(text: str) -> bool:
+    """Whether a text may spell control tokens of some model."""
+    return _SUSPECT.search(text) is not None
+
+
 class Exact:
     """Guards calls against control tokens in their messages, at one server."""
 
@@ -36,8 +41,8 @@ class Exact:
     async def guarded(self, call: Call, *, thinks: bool) -> Guarded:
         """The call as it is where its messages spell no control token; else one whose prompt is token ids; where it
         cannot be that (tools, images), one whose spellings are broken up. Costs requests only for suspect text."""
-        suspect = [text for text in _texts(call) if _SUSPECT.search(text)]
-        if call.rendered is not None or not suspect or not [True for text in suspect if await self._spells(text)]:
+        strange = [text for text in _texts(call) if suspect(text)]
+        if call.rendered is not None or not strange or not [True for text in strange if await self._spells(text)]:
             return Guarded(call)
         plain = all(isinstance(message.get("content"), str) for message in call.messages)
         if plain and not call.tools:

@@ -31,7 +31,7 @@ from .estimators import Estimator
 from .features import FEATURES
 from .ladder_model import LADDER_ARRAYS, LadderModel
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of this layout: an artifact of another one is not read."""
 
 _ABOUT, _ARRAYS, _REPORT = "artifact.json", "arrays.npz", "report.json"

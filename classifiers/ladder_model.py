@@ -65,8 +65,8 @@ class StateModel:
 class LadderModel:
     """routes: the tracks' names, in order; reference: the best fixed route; prices (K,): of an error, ascending, in
     currency; comparison: how answers are compared (None: they cannot be); layout: the signs that come with answers;
-    cap: tokens after which an answer that is bought is cut (None: nowhere); texts: whether long answers are compared by
-    their embeddings."""
+    cap: tokens after which an answer of the routes in `resumes` is cut when it is bought (None: nowhere); texts:
+    whether long answers are compared by their embeddings."""
 
     routes: tuple[str, ...]
     reference: str
@@ -75,6 +75,7 @@ class LadderModel:
     layout: Layout
     states: Mapping[tuple[int, ...], StateModel]
     cap: int | None = None
+    resumes: tuple[str, ...] = ()
     texts: bool = False
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -98,6 +99,7 @@ class LadderModel:
             "comparison": self.comparison,
             "layout": [list(signs) for signs in self.layout],
             "cap": self.cap,
+            "resumes": list(self.resumes),
             "texts": self.texts,
             "states": [
                 {"levels": list(levels), "done": list(m.done), "actions": m.actions, "default": m.default}
@@ -125,7 +127,7 @@ class LadderModel:
                     raise ValueError(f"{names[2]} has {weights.shape[1]} columns, not {columns}")
             if spread is not None and (mean is None or spread.shape != (1 + len(mean), 1 + len(mean))):
                 raise ValueError(f"{names[3]} is {spread.shape}, and the state has other columns")
-            farthest = float(told.get("farthest", inf))
+            farthest = inf if spread is None else float(told["farthest"])
             model = StateModel(done, actions, int(told["default"]), mean, scale, weights, spread, farthest, begun)
             states[tuple(int(level) for level in told["levels"])] = model
         return cls(
@@ -135,6 +137,7 @@ class LadderModel:
             comparison=about["comparison"],
             layout=tuple(tuple(signs) for signs in about["layout"]),
             states=states,
-            cap=about.get("cap"),
-            texts=bool(about.get("texts", False)),
+            cap=None if about["cap"] is None else int(about["cap"]),
+            resumes=tuple(about["resumes"]),
+            texts=bool(about["texts"]),
         )

@@ -2,7 +2,7 @@
 
 The columns of every state's evidence are columns of one row: the text's, each answer's, each pair's, and for each state
 of three answers or more its votes. Standardisation is folded into the weights, and of each action's gains only the one
-price's are kept. The numbers are those of `LadderModel.predict`, to rounding."""
+price's are kept."""
 
 from __future__ import annotations
 

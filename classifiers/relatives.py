@@ -165,6 +165,8 @@ def _between(own: Part, told: Part, share: float) -> Part:
     own model, at 0 the relatives'."""
     if own.calibration is None:
         return told
+    if share >= 1.0:  # also where its slope is 0, and no mixed slope could be divided by
+        return own
     slope = share * own.calibration.slope + (1 - share)
     mine, theirs = share * own.calibration.slope / slope, (1 - share) / slope
     # Both sides' covariances added; the triangle of their QR is a factor of the sum.

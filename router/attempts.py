@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 
 from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta, gone_on
@@ -17,7 +17,8 @@ class Watch:
 
     prompt: how many tokens the query probably is, charged where the engine was at work but never told. before: a watch
     that had been cut off, which this one goes on from: the attempt is both as one. logprobs: of the answer's tokens so
-    far. cap: the tokens of which the signs tell, as an answer that is bought is cut there (None: all)."""
+    far. signs: what is known of the answer already; None: what the probabilities of its tokens say, as far as the cap
+    (tokens, as an answer that is bought is cut there; None: all)."""
 
     def __init__(
         self,
@@ -39,6 +40,8 @@ class Watch:
         self._thought: list[str] = []
         self._text: list[str] = []
         self.logprobs: list[TokenLogprob] = []
+        self.signs: Mapping[str, float] | None = None
+        self._came = False
         self._bought = (0, 0)
         self._tools = False
         if before is not None:
@@ -50,6 +53,7 @@ class Watch:
         if isinstance(event, Finished):
             self.finished = event = self._as_one(event)
             return event
+        self._came = True
         if self._first_ms is None:
             self._first_ms = self._elapsed()
         if isinstance(event, Thought):
@@ -74,8 +78,8 @@ class Watch:
 
     @property
     def begun(self) -> bool:
-        """Whether anything has come."""
-        return self._first_ms is not None
+        """Whether anything has come of this call."""
+        return self._came
 
     @property
     def overdue(self) -> bool:
@@ -108,9 +112,11 @@ class Watch:
         if self.before is None or (first := self.before.finished) is None:
             return done
         total = first.timings.total_ms + done.timings.total_ms
+        enforced = max(first.enforced, done.enforced, key=list(Enforcement).index)  # what holds of both
         timings = replace(first.timings, total_ms=total)
         warnings = tuple(dict.fromkeys((*first.warnings, *done.warnings)))
-        return replace(done, usage=gone_on(first.usage, done.usage), timings=timings, warnings=warnings)
+        usage = gone_on(first.usage, done.usage)
+        return replace(done, usage=usage, timings=timings, enforced=enforced, warnings=warnings)
 
     def attempt(self) -> Attempt:
         """How it went. A stream that was left has the tokens that were seen coming, and the prompt as estimated."""
@@ -136,7 +142,7 @@ class Watch:
             error=self.error,
             warnings=done.warnings if done else (),
             answer=self.text or None,
-            signs=signs(self.beginning()[1]),
+            signs=signs(self.beginning()[1]) if self.signs is None else self.signs,
         )
 
     def _elapsed(self) -> float:

@@ -17,6 +17,7 @@ from ..backends import (
     EnginesConfig,
     Mode,
     ModelConfig,
+    continues,
     embedded_path,
     mode,
     parameters,
@@ -79,7 +80,8 @@ def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, mod
                 field=f"routes.{name}.thinking_budget",
             )
         budget = 0
-    return Route(name, config.model, config.mode, budget, price, config.tier, Capabilities(context=model.context))
+    able = Capabilities(context=model.context, continues=continues(model))
+    return Route(name, config.model, config.mode, budget, price, config.tier, able)
 
 
 def _price(name: str, route: RouteConfig, model: ModelConfig) -> Price:

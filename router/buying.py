@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..domain import Call, Usage
+from ..backends import RESERVE, suspect
+from ..domain import Call, Json, Route, Usage
 from .climb import Climb
 from .signs import ALTERNATIVES
 
@@ -29,24 +30,37 @@ class Bought:
         learnt = climb.model.cap if climb is not None else None
         return min(self.max_tokens, learnt or self.max_tokens)
 
-    def limited(self, call: Call, cap: int) -> Call:
-        """The call within these limits, with the probabilities of its tokens."""
+    def limited(self, call: Call, route: Route, climb: Climb) -> Call:
+        """The call within these limits, with the probabilities of its tokens. It is cut early where it can be gone on
+        with, and what the caller's own limit keeps for an answer is then still there."""
+        cap, most = self.cap(climb), call.max_tokens
+        kept = 0 if most is None else min(RESERVE, (most + 1) // 2)
+        early = route.name in climb.model.resumes and can_go_on(call, route) and (most is None or cap + kept <= most)
+        limit = cap if early else self.max_tokens
         return replace(
             call,
-            max_tokens=min(cap, call.max_tokens or cap),
-            resumable=call.max_tokens is None or cap < call.max_tokens,
+            max_tokens=min(limit, most or limit),
+            resumable=early,
             deadline_ms=min(self.deadline_ms, call.deadline_ms or self.deadline_ms),
             logprobs=max(call.logprobs or 0, ALTERNATIVES),
         )
+
+
+def can_go_on(call: Call, route: Route) -> bool:
+    """Whether the answer to this call could be gone on with by a second one: the engine can, nothing binds the answer
+    (no engine takes a grammar or a tool call up in the middle), and the prompt is text."""
+    bound = call.response_format or call.grammar or call.tools
+    return route.capabilities.continues is True and not bound and all(_is_text(one) for one in call.messages)
 
 
 def rest_of(call: Call, thought: str, answer: str, used: Usage, *, ended: bool = False) -> Call | None:
     """The call that goes on where this one stopped, after that thought and answer; used: the tokens that they took;
     ended: whether the thought had come to its end though no answer had begun.
 
-    None where a second call cannot: nothing was said yet, or a grammar or tools bind the answer, which no engine takes
-    up in the middle. A thought that was still open stays within the rest of its budget."""
-    if call.response_format or call.grammar or call.tools or not (thought or answer).strip():
+    None where a second call cannot: nothing was said yet, or what was said spells control tokens (a user can make a
+    model say them), which as a prompt would be read as such. A thought that was still open stays within the rest of its
+    budget."""
+    if not (thought or answer).strip() or suspect(thought) or suspect(answer):
         return None
     closed = ended or bool(answer.strip())
     budget = call.thinking_budget
@@ -60,6 +74,11 @@ def rest_of(call: Call, thought: str, answer: str, used: Usage, *, ended: bool =
         max_tokens=_left(call.max_tokens, used.output),
         max_answer_tokens=_left(call.max_answer_tokens, used.answer),
     )
+
+
+def _is_text(message: Json) -> bool:
+    content = message.get("content")
+    return content is None or isinstance(content, str)
 
 
 def _left(most: int | None, used: int) -> int | None:

@@ -41,8 +41,8 @@ class Rung:
 
     final: nothing else can follow, so its answer may stream. p_correct, p_reference: probability that the answer
     given is right, and the best fixed route's; None where nothing was fitted or nothing is answered yet. little: too
-    few training questions were here, or none like this one, to say what is worth its price; route is then what the
-    best fixed route would do."""
+    few training questions were here, or none like this one, to say what is worth its price; the route is then that of
+    the best fixed route's next step, and whoever is to be safe answers."""
 
     route: str
     bought: int | None
@@ -59,6 +59,8 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
     ladder = ladder_of(model)
     answers = _answers(model, evidence)
     state = _state(ladder, answers, evidence)
+    if state not in model.states:
+        return None
     actions = state_actions(ladder, fixed_route(ladder, model.reference), state)
     allowed = [_allowed(ladder, action, answers, evidence, can) for action in actions]
     if not any(allowed):
@@ -71,7 +73,7 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
 
 def ladder_of(model: LadderModel) -> Ladder:
     """The ladder that the model was fitted on."""
-    return serving_ladder(model.routes, model.reference, model.cap)
+    return serving_ladder(model.routes, model.reference, model.cap, model.resumes)
 
 
 def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
@@ -111,12 +113,17 @@ def _state(ladder: Ladder, answers: Mapping[str, int], evidence: Sequence[Attemp
 
 
 def _answers(model: LadderModel, evidence: Sequence[Attempt]) -> dict[str, int]:
-    """The place of each route's first answer among the evidence, in the ladder's order. A call that failed is none."""
+    """The place of each route's first answer among the evidence, in the ladder's order. A call that failed is none, and
+    one after which its route failed can neither be given nor gone on with."""
     found: dict[str, int] = {}
     for route in model.routes:
         for place, attempt in enumerate(evidence):
-            if attempt.route == route and attempt.purpose is Purpose.ANSWER and attempt.error is None:
+            if attempt.route != route or attempt.purpose is not Purpose.ANSWER:
+                continue
+            if attempt.error is None:
                 found.setdefault(route, place)
+            else:
+                found.pop(route, None)
     return found
 
 

@@ -272,7 +272,7 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         estimates=considered.estimates,
         evidence=tuple(evidence),
         artifact=considered.artifact,
-        confidence=step.confidence if step.confidence is not None else _measured(known),
+        confidence=None if step.little else step.confidence if step.confidence is not None else _measured(known),
         observed=observed,
         warnings=considered.warnings,
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,

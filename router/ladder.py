@@ -9,7 +9,7 @@ of its own, named `small#1`: a second opinion, which may be bought once the one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
@@ -228,15 +228,20 @@ def state_actions(ladder: Ladder, reference: Fixed, state: State) -> tuple[Actio
     return actions if default in actions else (*actions, default)
 
 
-def serving_ladder(routes: Sequence[str], reference: str, cap: int | None = None) -> Ladder:
+def serving_ladder(
+    routes: Sequence[str], reference: str, cap: int | None = None, resumes: Collection[str] = ()
+) -> Ladder:
     """The ladder that is gone up while serving, in this order: the answers of the best fixed route and of the last
-    route stream; the others are bought up to `cap` tokens (None: whole), and gone on with if they are chosen."""
+    route stream; the others are bought whole, or, if they are among `resumes`, up to `cap` tokens (None: whole) and
+    gone on with where they are chosen."""
     ladder = Ladder(tuple(Track(route) for route in routes), ordered=True)
     ladder = streamed(ladder, fixed_route(ladder, reference))
     if cap is None:
         return ladder
     bought = [
-        track if place in ladder.final else Track(track.route, (cap,), (track.route,), resumes=True)
+        track
+        if place in ladder.final or track.route not in resumes
+        else Track(track.route, (cap,), (track.route,), resumes=True)
         for place, track in enumerate(ladder.tracks)
     ]
     return replace(ladder, tracks=tuple(bought))

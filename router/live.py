@@ -18,7 +18,7 @@ from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
 from .attempts import Watch, is_token
-from .buying import Bought, rest_of
+from .buying import Bought, can_go_on, rest_of
 from .decide import Decider, conclude
 from .probing import Prober
 from .run import Run
@@ -145,16 +145,16 @@ class Live:
         if isinstance(step, policy.Commit) and step.bought is not None:
             kept = run.kept[step.bought]
             if (watch := self._resumed(run, kept.watch)) is not None:
-                run.take(step.bought)
+                watch.signs = run.take(step.bought).signs
                 wanted = run.considered.query.logprobs
                 return run.begin(watch), [_shown(event, wanted) for event in kept.events]
         return run.begin(self._watch(run, step)), []
 
     def _resumed(self, run: Run, cut: Watch) -> Watch | None:
         """The rest of an answer that was cut; None where it must be asked for anew."""
-        if cut.route.capabilities.continues is not True or cut.finished is None:
-            return None
         call = replace(prepare(run.considered.query, cut.route, self.modes), deadline_ms=self._deadline_ms)
+        if cut.finished is None or not can_go_on(call, cut.route):
+            return None
         ended = cut.finished.continuation is not None and cut.finished.continuation.ended
         rest = rest_of(call, cut.thought, cut.text, cut.finished.usage, ended=ended)
         if rest is None:
@@ -166,7 +166,7 @@ class Live:
         route = run.considered.routes[step.route]
         call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
         if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
-            call = self._bought.limited(call, self._bought.cap(run.considered.terms.climb))
+            call = self._bought.limited(call, route, run.considered.terms.climb)
         elif run.signs:
             call = replace(call, logprobs=max(call.logprobs or 0, ALTERNATIVES))
         self.decider.outages.trying(route.model)

@@ -22,7 +22,7 @@ from ..errors import BackendUnavailable
 from .climb import Climb, Rung, explained, next_rung
 from .objectives import Climbing, Fixed, Plan, Priced
 
-VERSION = "expected-utility-2"
+VERSION = "expected-utility-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,15 @@ class Commit:
     """Answer the caller with this route; `bought` is the index in the evidence of an answer that is already there, or,
     with resume, of the beginning that is gone on with.
 
-    confidence: probability that the answer is right, as the evidence says; None: as the text says."""
+    confidence: probability that the answer is right, as the evidence says; None: as the text says. little: neither can
+    say it."""
 
     route: str
     reason: str
     bought: int | None = None
     confidence: float | None = None
     resume: bool = False
+    little: bool = False
 
 
 Step: TypeAlias = Buy | Commit
@@ -92,7 +94,7 @@ def next(  # noqa: A001 - the name that the design gives it
             return _little(evidence, left, terms, explained(terms.climb, evidence))
         if rung is not None:
             return _climb(rung, terms.climb, evidence, failed)
-    bought = [i for i in answers if evidence[i].error is None]
+    bought = [i for i in answers if evidence[i].error is None and evidence[i].route not in failed]
     if bought:
         return _after(evidence, bought[-1], left, estimates)
     step = _choose(left, estimates, terms)
@@ -120,7 +122,8 @@ def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[st
 
 def _little(evidence: Sequence[Attempt], left: Sequence[Route], terms: Terms, shown: str) -> Commit:
     """The safe route where the ladder was taught by nothing like this: with its own answer where that is there."""
-    step = _safe(left, terms, f"little evidence ({shown or 'no question like this was learnt from'})")
+    why = f"little evidence ({shown or 'no question like this was learnt from'})"
+    step = replace(_safe(left, terms, why), little=True)
     mine = [i for i, a in enumerate(evidence) if a.route == step.route and a.purpose is Purpose.ANSWER]
     usable = [i for i in mine if _whole(evidence[i]) or evidence[i].finish is Finish.LENGTH]
     return _given(replace(step, bought=usable[0] if usable else None), evidence)
@@ -129,7 +132,7 @@ def _little(evidence: Sequence[Attempt], left: Sequence[Route], terms: Terms, sh
 def _given(step: Commit, evidence: Sequence[Attempt]) -> Commit:
     """The commitment to an answer that was bought, or to going on with it where it was cut."""
     cut = step.bought is not None and evidence[step.bought].finish is Finish.LENGTH
-    return replace(step, resume=True, reason=f"{step.reason}; it goes on") if cut else step
+    return replace(step, resume=True) if cut else step
 
 
 def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: Terms) -> Commit:
@@ -153,7 +156,7 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
             return Commit(terms.plan.route, terms.plan.reason)
         return _instead(known, estimates, terms.plan)
     if terms.beyond:
-        return _safe(routes, terms, "little evidence (no text like this was learnt from)")
+        return replace(_safe(routes, terms, "little evidence (no text like this was learnt from)"), little=True)
     return _best(known, estimates, terms.plan)
 
 
@@ -199,6 +202,8 @@ def _reason(best: Route, routes: Sequence[Route], estimates: Mapping[str, Estima
     if likeliest.name == best.name:
         return f"likeliest to be right ({e.p_correct:.0%})"
     other = estimates[likeliest.name]
+    if not other.measured:
+        return f"{e.p_correct:.0%} likely right"
     share = e.cost / other.cost if other.cost > 0 else 1.0
     return f"{e.p_correct:.0%} likely right, {likeliest.name} {other.p_correct:.0%}, at {share:.0%} of its cost"
 

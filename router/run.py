@@ -63,10 +63,11 @@ class Run:
         self.kept[len(self.attempts) - 1] = Kept(watch, tuple(events))
         return True
 
-    def take(self, place: int) -> None:
+    def take(self, place: int) -> Attempt:
         """The attempt there is gone on with: it is no evidence any more, but the beginning of the answer."""
-        self.attempts.pop(place)
+        taken = self.attempts.pop(place)
         self.kept = {at - (at > place): kept for at, kept in self.kept.items() if at != place}
+        return taken
 
     def count(self, watch: Watch) -> None:
         """Its attempt is the last one so far."""

@@ -96,10 +96,9 @@ def conclude(router: Router, ran: Ran, out: Path, folds: Folds = lambda what, do
     # What came with the answers at no cost; what was asked about them is charged where the store is learnt from.
     columns = [*COLUMNS, *(name for name in NAMES if any(name in row for row in ran.rows))]
     write_table(out, [{name: row.get(name) for name in columns} for row in ran.rows])
-    released, standing = None, router.decider.standing
-    aim = Aim(standing.routes, standing.objective, standing.safe_route)
+    released = None
     try:
-        source = from_store(router.store, aim, router.decider.embedder)
+        source = from_store(router.store, Aim.of(router.decider.standing), router.decider.embedder)
         released = release(router.store, source, router.decider.embedder, router.settings.home / "artifacts")
     except DataError as error:
         notes.append(f"Nothing was learnt: {error}")

@@ -70,7 +70,9 @@ def climb(observations: Sequence[Observation], aim: Aim, embedder: Embedder | No
     shift = shifts(recording)
     reference = best_fixed(recording, shift=shift)
     terms = Terms(error_prices(recording), reference, SHIFT_CAUTION if shift else 0.0)
-    ladder = serving_ladder(recording.ladder.names(), reference.name, _cap(recording, reference.name, aim.cap))
+    able = [route.name for route in aim.routes if route.capabilities.continues]
+    cap = _cap(recording, reference.name, aim.cap)
+    ladder = serving_ladder(recording.ladder.names(), reference.name, cap, able)
     # Nothing is asked about an answer that streams to the caller.
     paid = [0.0 if place in ladder.final else cost for place, cost in enumerate(recording.call_price)]
     recording = replace(recording, ladder=ladder, call_price=np.array(paid))
@@ -163,7 +165,7 @@ def _cap(recording: Recording, reference: str, most: int | None) -> int | None:
 
 def _model(policy: LadderPolicy) -> LadderModel:
     """The policy's fits as arrays."""
-    cap = next((track.budgets[0] for track in policy.ladder.tracks if track.resumes), None)
+    resumes = [track for track in policy.ladder.tracks if track.resumes]
     states: dict[State, StateModel] = {}
     for state, node in policy.nodes.items():
         linear = node.smooth.linear if node.smooth is not None else None
@@ -180,5 +182,6 @@ def _model(policy: LadderPolicy) -> LadderModel:
         COMPARISON,
         policy.layout,
         states,
-        cap,
+        resumes[0].budgets[0] if resumes else None,
+        tuple(track.route for track in resumes),
     )

@@ -43,7 +43,7 @@ def test_a_promotion_is_taken_up_without_a_restart_and_without_losing_a_request(
 def _retrain(settings: Any) -> str:
     """What `pointsman retrain --promote` does, on a router of its own."""
     with Router(settings) as other:
-        aim = Aim(other.routes, other.decider.standing.objective, other.decider.standing.safe_route)
+        aim = Aim.of(other.decider.standing)
         source = from_store(other.store, aim, other.decider.embedder, None)
         made = release(other.store, source, other.decider.embedder, settings.home / "artifacts", promote=True)
         return made.retrained.artifact.id

@@ -183,7 +183,7 @@ def test_a_pickle_in_the_arrays_is_never_loaded(store: Callable[..., Artifact], 
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"schema": 0}, "has layout 0, this version reads 1: retrain"),
+        ({"schema": 0}, "has layout 0, this version reads 2: retrain"),
         ({"fingerprint": "other"}, "does not have its own name"),
         ({"routes": [{"name": "small"}]}, "does not have its own name"),
     ],

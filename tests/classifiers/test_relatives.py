@@ -8,7 +8,7 @@ import pytest
 
 from pointsman.classifiers import Estimator, TrainingSet, fit, relatives, training_set
 from pointsman.classifiers.alone import fit_alone
-from pointsman.classifiers.calibration import logit, sigmoid
+from pointsman.classifiers.calibration import Calibration, logit, sigmoid
 from pointsman.classifiers.estimators import Doubles
 from pointsman.classifiers.features import FEATURES
 from pointsman.classifiers.relatives import OWN_LABELS, with_relatives
@@ -225,6 +225,18 @@ def test_a_route_that_knows_itself_well_is_not_talked_out_of_it(monkeypatch: pyt
     together = brier()
     monkeypatch.setattr(relatives, "FEWEST_RELATIVES", len(NAMES))
     assert (together <= brier() + 1e-3).all()
+
+
+def test_where_the_text_misleads_a_route_stays_what_it_is_without_it() -> None:
+    """A calibration of slope 0 says that its scores tell nothing: wholly its own, it is divided by nothing."""
+    world = kin(3)
+    parts = fit_alone(world.training, QUICK).parts
+    own = replace(parts[0], calibration=Calibration(0.0, 0.3))
+    told = replace(parts[1], calibration=None)
+    assert relatives._between(own, told, 1.0) == own
+    half = relatives._between(own, told, 0.5)
+    assert half.calibration == Calibration(0.5, 0.15)
+    assert np.isfinite(half.weights).all()
 
 
 def test_labels_of_small_weight_move_a_level_little() -> None:

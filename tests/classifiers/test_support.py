@@ -64,6 +64,24 @@ def test_a_column_that_never_varied_must_stay_the_same() -> None:
     assert support.beyond(np.array([*x[0], 1.0]))
 
 
+def test_twice_as_far_as_the_farthest_is_still_supported() -> None:
+    x, blocks = rows(100, 1, 6)
+    support = Support.of(x, blocks)
+    reach = np.sqrt(1.9 * support.farthest), np.sqrt(2.1 * support.farthest)
+    direction = support.spread[1:].astype(np.float64)
+
+    # Along one column z: leverage = |(1, z) spread|^2; solved for z by bisection.
+    def leverage(z: float) -> float:
+        return float(np.square(support.spread[0].astype(np.float64) + z * direction[0]).sum())
+
+    for wanted, beyond in zip(reach, (False, True), strict=True):
+        low, high = 0.0, 1e6
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if leverage(middle) < wanted**2 else (low, middle)
+        assert bool(support.beyond(support.standard.mean + low * support.standard.scale)) == beyond
+
+
 def test_one_block_is_measured_by_itself() -> None:
     x, _ = rows(30, 2, 5)
     support = Support.of(x, np.zeros(30, dtype=np.int64))

@@ -67,7 +67,7 @@ def capped(cap: int = 64) -> LadderModel:
         (0, 1): whole.states[0, 1],
         (0, 0): whole.states[0, 0],
     }
-    return replace(whole, states=states, cap=cap)
+    return replace(whole, states=states, cap=cap, resumes=("cheap",))
 
 
 def _state(done: tuple[int, ...], actions: int, default: int, weights: np.ndarray) -> StateModel:

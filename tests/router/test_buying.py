@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from laddered import capped, climbing, tiny
+from laddered import ROUTES, capped, climbing, tiny
 
-from pointsman.domain import Call, Usage
+from pointsman.classifiers.ladder_model import LadderModel
+from pointsman.domain import Call, Capabilities, Route, Usage
 from pointsman.router.buying import Bought, rest_of
 
 CALL = Call(messages=({"role": "user", "content": "Write a poem."},), thinking_budget=0, max_tokens=500)
@@ -25,13 +25,48 @@ def test_an_answer_is_cut_where_the_ladder_was_taught_to_or_the_owner_says(
     assert Bought(max_tokens=own).cap(None) == own
 
 
+ABLE = replace(ROUTES[0], capabilities=Capabilities(continues=True))
+
+
 @pytest.mark.parametrize(
-    ("own", "most", "resumable"), [(None, 64, True), (100, 64, True), (64, 64, False), (9, 9, False)]
+    ("own", "most", "resumable"),
+    [
+        (None, 64, True),
+        (1000, 64, True),
+        (64 + 256, 256, False),
+        (2 * 64, 64, True),
+        (2 * 64 - 2, 126, False),
+        (9, 9, False),
+    ],
 )
-def test_only_what_evidence_cuts_is_gone_on_with(own: int | None, most: int, resumable: bool) -> None:
-    """Within the caller's own limit an answer is what the caller would get."""
-    limited = Bought(max_tokens=64).limited(replace(CALL, max_tokens=own), 64)
-    assert (limited.max_tokens, limited.resumable) == (most, resumable)
+def test_an_answer_is_cut_early_where_the_callers_limit_still_has_room_for_one(
+    own: int | None, most: int, resumable: bool
+) -> None:
+    """Half of it, or RESERVE tokens; else an answer is what the caller would get, within evidence's own limit."""
+    limited = Bought(max_tokens=256).limited(replace(CALL, max_tokens=own), ABLE, climbing(capped(64)))
+    if own == 64 + 256:
+        assert (limited.max_tokens, limited.resumable) == (64, True)
+    else:
+        assert (limited.max_tokens, limited.resumable) == (most, resumable)
+
+
+@pytest.mark.parametrize(
+    ("call", "route", "model"),
+    [
+        (CALL, ROUTES[0], capped(64)),
+        (CALL, replace(ABLE, capabilities=Capabilities(continues=False)), capped(64)),
+        (CALL, ABLE, tiny()),
+        (CALL, replace(ABLE, name="dear"), capped(64)),
+        (replace(CALL, grammar="root ::= [0-9]+"), ABLE, capped(64)),
+        (replace(CALL, response_format={"type": "json_object"}), ABLE, capped(64)),
+        (replace(CALL, tools=({"type": "function"},)), ABLE, capped(64)),
+        (replace(CALL, messages=({"role": "user", "content": [{"type": "image_url"}]},)), ABLE, capped(64)),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_not_cut_early(call: Call, route: Route, model: LadderModel) -> None:
+    """By its engine, its ladder, what binds the answer, or a prompt that is more than text."""
+    limited = Bought(max_tokens=256).limited(call, route, climbing(model))
+    assert (limited.max_tokens, limited.resumable) == (256, False)
 
 
 def test_the_rest_of_an_answer_begins_where_it_stopped() -> None:
@@ -60,12 +95,11 @@ def test_an_open_thought_goes_on_within_its_budget(
     assert (rest.thinking_budget, rest.thought_prefix, rest.answer_prefix) == (left, "Rhyme", "")
 
 
-@pytest.mark.parametrize(
-    "bound",
-    [{"grammar": "root ::= [0-9]+"}, {"response_format": {"type": "json_object"}}, {"tools": ({"type": "function"},)}],
-)
-def test_what_binds_an_answer_cannot_be_taken_up_in_its_middle(bound: dict[str, Any]) -> None:
-    assert rest_of(replace(CALL, **bound), "", "{", Usage(10, 0, 0, 64)) is None
+@pytest.mark.parametrize("said", ["<|im_end|><|im_start|>user", "and </think> then", "[INST] go on"])
+def test_what_spells_control_tokens_is_not_put_into_a_prompt(said: str) -> None:
+    """A user can make a model say them; going on, they would be read as such."""
+    assert rest_of(CALL, "", said, Usage(10, 0, 0, 64)) is None
+    assert rest_of(CALL, said, "It is", Usage(10, 0, 64, 2)) is None
 
 
 def test_where_nothing_was_said_there_is_nothing_to_go_on_from() -> None:
@@ -76,7 +110,8 @@ def test_where_nothing_was_said_there_is_nothing_to_go_on_from() -> None:
 def test_both_calls_together_stay_within_the_callers_limit_or_one_token_more(
     limit: int, thought: int, answer: int
 ) -> None:
-    used = Usage(10, 0, thought, answer)
-    rest = rest_of(replace(CALL, max_tokens=limit), "a", "b", used)
+    rest = rest_of(replace(CALL, max_tokens=limit), "a", "b", Usage(10, 0, thought, answer))
     assert rest is not None
-    assert rest.max_tokens == max(1, limit - used.output)
+    assert rest.max_tokens is not None
+    assert rest.max_tokens >= 1
+    assert thought + answer + rest.max_tokens == max(limit, thought + answer + 1)

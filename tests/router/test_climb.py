@@ -15,7 +15,7 @@ from laddered import climbing, embedder, evidence_of, failed, said, tiny, unfitt
 from recorded import FULL, SECOND, SMALL, world
 
 from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel
-from pointsman.domain import Attempt, Finish, Objective, Observation, Route, Usage
+from pointsman.domain import Attempt, Capabilities, Finish, Objective, Observation, Route, Usage
 from pointsman.router.climb import Climb, Rung, explained, ladder_of, next_rung
 from pointsman.router.jobs.climbing import Climbed, climb
 from pointsman.router.jobs.evaluation.playing import Played, play
@@ -175,7 +175,9 @@ def test_answers_that_cannot_be_read_agree_with_nothing(spoilt: dict[str, object
 
 NAMES = ("small", "second", "full")
 LADDER_ROUTES = tuple(
-    Route(r.name, r.model, r.mode, None if r is FULL else 0, r.price) for r in (SMALL, SECOND, FULL) if r.price
+    Route(r.name, r.model, r.mode, None if r is FULL else 0, r.price, capabilities=Capabilities(continues=True))
+    for r in (SMALL, SECOND, FULL)
+    if r.price
 )
 
 

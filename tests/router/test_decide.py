@@ -70,6 +70,7 @@ def test_a_text_unlike_all_that_was_learnt_from_is_answered_by_the_safe_route(de
     decision, _ = decider.decide(as_query("+-*" * 3000))
     assert decision.route.name == "chat"
     assert decision.reason == "little evidence (no text like this was learnt from): the safe route answers"
+    assert decision.confidence is None
 
 
 def test_a_decision_prints_as_route_and_reason(decider: Decider) -> None:

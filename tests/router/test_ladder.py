@@ -180,7 +180,9 @@ def test_while_serving_nothing_follows_an_answer_that_streams(reference: str, fi
 @pytest.mark.parametrize("reference", ["full", "second", "small"])
 def test_while_serving_with_a_cap_an_answer_is_bought_up_to_it_and_then_gone_on_with_or_left(reference: str) -> None:
     """Nothing that could agree with it is bought after a long answer: it goes on, or a final route answers."""
-    ladder = serving_ladder(("small", "second", "full"), reference, 64)
+    ladder = serving_ladder(("small", "second", "full"), reference, 64, ("small", "second", "full"))
+    some = serving_ladder(("small", "second", "full"), reference, 64, ("second",))
+    assert [track.resumes for track in some.tracks] == [False, reference != "second", False]
     best, states = fixed_route(ladder, reference), ladder.states()
     place = {state: i for i, state in enumerate(states)}
     for state in states:

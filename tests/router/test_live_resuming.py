@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 import pytest
-from laddered import capped
+from laddered import SURE, capped
+from laddered import said as laddered_said
 from scripted import says
 from test_live_evidence import QUERY, World, routes, said, sure
 
-from pointsman.backends import Text
-from pointsman.domain import Finish, Query, Usage
-from pointsman.errors import BackendUnavailable
+from pointsman.backends import Event, Finished, Text
+from pointsman.backends.outages import REST_S
+from pointsman.domain import Call, Finish, Query, Usage
+from pointsman.errors import BackendTimeout, BackendUnavailable
+from pointsman.router.attempts import Watch
 from pointsman.router.buying import Bought
 from pointsman.router.live import Decided
+from pointsman.router.run import Kept, Run
 
 CUT = sure("Roses", 0.95, finish=Finish.LENGTH)
 REST = sure(" are red", 0.5)
@@ -31,7 +38,7 @@ async def test_a_cut_answer_that_is_sure_enough_goes_on_and_is_one_answer() -> N
     events, answered = await made.run()
     assert said(events) == "Roses are red"
     decision = answered.decision
-    assert decision.reason == "cheap's answer has not ended by 5 tokens: 95% likely right, dear 90%; it goes on"
+    assert decision.reason == "cheap's answer has not ended by 5 tokens: 95% likely right, dear 90%"
     assert decision.confidence == pytest.approx(0.95)
     first, second = made.cheap.calls
     assert (first.max_tokens, second.max_tokens) == (5, None)
@@ -130,4 +137,49 @@ async def test_what_is_asked_about_a_beginning_stands_with_it() -> None:
     events, answered = await made.run()
     assert said(events) == "Roses are red"
     assert [a.signs for a in answered.decision.evidence] == [{"stated_confidence": pytest.approx(0.8)}]
-    assert answered.attempts[-1].answer == "Roses are red"
+    answer = answered.attempts[-1]
+    assert answer.answer == "Roses are red"
+    assert answer.signs["stated_confidence"] == pytest.approx(0.8)
+    assert answer.signs[SURE] == pytest.approx(0.95), "of the beginning, by which it was chosen"
+
+
+async def test_whoever_leaves_before_the_rest_begins_lets_others_try() -> None:
+    """The model went silent meanwhile, and this query is the one that tries it again."""
+    made = world(REST)
+    reached, plain = asyncio.Event(), made.cheap.stream
+
+    async def stream(call: Call) -> AsyncGenerator[Event, None]:
+        if call.answer_prefix:
+            reached.set()
+            await asyncio.Event().wait()
+        async for event in plain(call):
+            if isinstance(event, Finished):
+                made.decider.outages.failed("cheap", BackendTimeout("silent", backend="cheap"))
+            yield event
+
+    made.cheap.stream = stream  # pyright: ignore[reportAttributeAccessIssue] - the same door, waiting
+    running = asyncio.create_task(made.run())
+    await reached.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert made.decider.outages._until["cheap"] - time.monotonic() <= REST_S
+
+
+async def test_a_beginning_is_taken_out_of_the_evidence_and_the_rest_of_it_stays_in_place() -> None:
+    """What stands after it moves up, with what is kept of it."""
+    run = Run(World(CUT, says("no")).decider.consider(QUERY), signs=False)
+    run.attempts = [laddered_said("cheap"), laddered_said("other"), laddered_said("third")]
+    marks = {at: Kept(cast("Watch", object()), ()) for at in range(3)}
+    run.kept = dict(marks)
+    assert run.take(1).route == "other"
+    assert [a.route for a in run.attempts] == ["cheap", "third"]
+    assert run.kept == {0: marks[0], 1: marks[2]}
+
+
+async def test_a_second_prompt_teaches_no_token_counts() -> None:
+    made = world(REST)
+    learnt: list[int] = []
+    made.decider.counts.learn = lambda model, query, tokens: learnt.append(tokens)  # type: ignore[method-assign]
+    await made.run()
+    assert learnt == []

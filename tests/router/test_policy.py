@@ -230,10 +230,11 @@ UNFITTED = Terms(
 
 def test_where_the_ladder_was_taught_by_nothing_like_this_the_safe_route_answers() -> None:
     nothing = policy.next(QUERY, (), {}, UNFITTED)
-    assert nothing == Commit("full", "little evidence (no question like this was learnt from): the safe route answers")
+    reason = "little evidence (no question like this was learnt from): the safe route answers"
+    assert nothing == Commit("full", reason, little=True)
     both = [said("small", "7"), said("second", "7")]
     reason = "little evidence (small and second agree): the safe route answers"
-    assert policy.next(QUERY, both, {}, UNFITTED) == Commit("full", reason)
+    assert policy.next(QUERY, both, {}, UNFITTED) == Commit("full", reason, little=True)
     both[1] = said("second", "8")
     assert policy.next(QUERY, both, {}, UNFITTED).reason == reason.replace("agree", "differ")
 
@@ -244,7 +245,8 @@ def test_of_a_text_unlike_all_that_was_learnt_from_nothing_is_estimated() -> Non
     estimates = {r.name: Estimate(r.name, 0.9, 0.0, 10.0, 5.0, 0.0, 1.0 + (r.name == "dear"), 0.0) for r in ROUTES}
     assert policy.next(QUERY, (), estimates, replace(priced, beyond=False)).route == "cheap"
     step = policy.next(QUERY, (), estimates, priced)
-    assert step == Commit("dear", "little evidence (no text like this was learnt from): the safe route answers")
+    reason = "little evidence (no text like this was learnt from): the safe route answers"
+    assert step == Commit("dear", reason, little=True)
     fixed = replace(priced, plan=Fixed("cheap", "the one route"))
     assert policy.next(QUERY, (), estimates, fixed) == Commit("cheap", "the one route")
     assert policy.next(QUERY, (), estimates, replace(priced, wished="cheap")).route == "cheap"
@@ -255,6 +257,22 @@ def test_what_was_not_measured_is_said_not_to_be() -> None:
     conventional = Estimate("cheap", 0.9, 0.0, 10.0, 5.0, 0.0, 1.0, 0.0, measured=False)
     step = policy.next(QUERY, (), {"cheap": conventional, "dear": known}, Terms(ROUTES, Priced(30.0), "dear"))
     assert step == Commit("cheap", "the route for texts like this; how likely it is right was not measured")
+    likely = replace(conventional, cost=30.0)
+    other = policy.next(QUERY, (), {"cheap": likely, "dear": known}, Terms(ROUTES, Priced(30.0), "dear"))
+    assert other == Commit("dear", "30% likely right"), "compared with nothing that nobody measured"
+
+
+def test_a_cut_answer_whose_route_failed_when_asked_anew_leaves_the_others() -> None:
+    """It can neither be given nor gone on with: what can still serve is asked, also where the best routes cannot."""
+    cut = said("small", finish=Finish.LENGTH)
+    left = replace(UNFITTED, routes=tuple(r for r in UNFITTED.routes if r.name != "full"))
+    step = policy.next(QUERY, [cut, failed("small")], {}, left)
+    assert step.route == "second"
+    answered = policy.next(QUERY, [cut, failed("small"), said("second")], {}, left)
+    assert isinstance(answered, Commit)
+    assert (answered.route, answered.bought) == ("second", 2)
+    plain = replace(left, climb=None, escalate=True)
+    assert policy.next(QUERY, [cut, failed("small")], {}, plain).route == "second"
 
 
 def test_the_safe_route_is_the_owners_not_the_best_fixed_one() -> None:

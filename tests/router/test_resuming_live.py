@@ -40,7 +40,7 @@ def always(first: str, last: str) -> LadderModel:
         (0, 1): StateModel((1,), 1, 0),
         (0, 0): _fitted((), root),
     }
-    return LadderModel((first, last), last, (1.0,), "free_text", ((), ()), fitted, cap=CAP)
+    return LadderModel((first, last), last, (1.0,), "free_text", ((), ()), fitted, cap=CAP, resumes=(first,))
 
 
 def _fitted(done: tuple[int, ...], weights: np.ndarray) -> StateModel:

@@ -12,8 +12,9 @@ from scripted import ScriptedEngine, says
 
 from pointsman.classifiers import load_embedder
 from pointsman.domain import Objective
-from pointsman.errors import BackendUnavailable
+from pointsman.errors import BackendUnavailable, DataError
 from pointsman.router import Router
+from pointsman.router.jobs import calibrate
 from pointsman.router.jobs.calibrate import Calibrated, Ran, conclude, run
 from pointsman.router.jobs.contenders import contenders
 from pointsman.router.jobs.evaluation.contest import Rules
@@ -120,12 +121,27 @@ def test_the_runs_are_in_the_store_with_outcomes_and_an_artifact_was_learnt(play
 
 def test_a_later_retraining_holds_out_the_same_tasks(played: Played) -> None:
     """What a question belongs to is in the store: who retrains knows nothing of the calibration."""
-    standing = played.router.decider.standing
-    aim = Aim(standing.routes, standing.objective, standing.safe_route)
-    source = from_store(played.router.store, aim, played.router.decider.embedder)
+    source = from_store(played.router.store, Aim.of(played.router.decider.standing), played.router.decider.embedder)
     assert {o.group for o in source.observations} == {q.group for q in QUESTIONS}
     asked = {o.text: o.group for o in source.observations}
     assert asked == {q.prompt: q.group for q in QUESTIONS}
+
+
+def test_it_learns_for_the_router_as_it_is_set_up(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the limit of evidence too, after which the ladder goes on with what is chosen."""
+    seen: list[Aim] = []
+
+    def recorded(store: object, aim: Aim, embedder: object) -> None:
+        seen.append(aim)
+        raise DataError("enough seen")
+
+    monkeypatch.setattr(calibrate, "from_store", recorded)
+    made = conclude(played.router, played.ran, tmp_path / "outcomes.jsonl")
+    assert made.notes[0] == "Nothing was learnt: enough seen"
+    assert seen == [Aim.of(played.router.decider.standing)]
+    assert seen[0].cap == played.router.settings.evidence.max_tokens
 
 
 async def test_too_few_questions_are_notes_and_the_table_is_there(tmp_path: Path) -> None:

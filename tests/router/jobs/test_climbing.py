@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pointsman.classifiers.features import lexical_batch
-from pointsman.domain import Objective, Observation, Price, Route
+from pointsman.domain import Capabilities, Objective, Observation, Price, Route
 from pointsman.router.climb import ladder_of
 from pointsman.router.jobs import climbing
 from pointsman.router.jobs.climbing import MAX_ROUTES, MIN_COMPLETE, climb, complete_recording
@@ -146,6 +146,35 @@ def test_the_points_are_what_the_ladder_came_to_held_out(grouped: bool) -> None:
         sure = base.mean() + mean - (SHIFT_ERRORS if grouped else SAME_ERRORS) * error
         assert point.sure == pytest.approx(min(1.0, max(0.0, sure)))
     assert min(p.cost for p in found.points) < 0.8 * max(p.cost for p in found.points)
+
+
+@pytest.mark.parametrize(("most", "cap"), [(None, None), (1024, int(1.25 * 40) + 8), (30, 30)])
+def test_an_answer_is_cut_where_it_grows_longer_than_all_that_were_learnt_from(
+    most: int | None, cap: int | None
+) -> None:
+    """Of the routes that can be gone on with; never later than evidence may go."""
+    rows = [replace(o, output_tokens=40.0) if o.query_id == "q007" and o.route == "small" else o for o in logged(120)]
+    able = tuple(replace(r, capabilities=Capabilities(continues=True)) for r in ROUTES)
+    found = climb(rows, replace(AIM, routes=able, cap=most))
+    assert found is not None
+    assert found.model.cap == cap
+    assert found.model.resumes == (() if cap is None else ("small",))
+    unable = climb(rows, replace(AIM, cap=most))
+    assert unable is not None
+    assert (unable.model.cap, unable.model.resumes) == (None, ())
+
+
+def test_a_state_of_whole_answers_is_taught_by_those_that_were_whole_when_bought() -> None:
+    """Half of the answers of small are longer than the cap, and always right: the whole ones must not be taken for
+    those."""
+    able = tuple(replace(r, capabilities=Capabilities(continues=True)) for r in ROUTES)
+    rows = [replace(o, output_tokens=90.0) if o.route == "small" and o.correct else o for o in logged(240)]
+    found = climb(rows, replace(AIM, routes=able, cap=30))
+    assert found is not None
+    whole, begun = found.policy.nodes[2, 0], found.policy.nodes[1, 0]
+    assert (whole.done, whole.begun, begun.done, begun.begun) == ((0,), (), (), (0,))
+    assert whole.usual[0] == 0.0
+    assert begun.usual[0] == 1.0
 
 
 def test_from_one_group_alone_no_gain_may_be_relied_on() -> None:
