@@ -81,8 +81,8 @@ class EvidenceConfig(BaseModel):
     max_tokens: int = Field(
         1024,
         ge=1,
-        description="tokens, thought included, after which it is cut, to be gone on with if it is chosen; a ladder "
-        "cuts earlier what grows longer than all answers that it was taught by",
+        description="tokens, thought included, after which it is cut; where the engine can go on, a ladder cuts "
+        "earlier what grows longer than all answers that it was taught by, and what is chosen goes on",
     )
     deadline_ms: float = Field(30_000, gt=0, description="time limit; a call that takes longer has failed")
     ask: list[ProbeName] = Field(
