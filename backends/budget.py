@@ -112,6 +112,7 @@ async def two_pass(run: Run, call: Call, allotment: Allotment) -> AsyncGenerator
         max_tokens=_least(allotment.thought, allotment.total),
         response_format=None,
         grammar=None,
+        resumable=True,
     )
     passes = _passes(run, call, first, allotment, enforced=Enforcement.TWO_PASS, thought_only=bound)
     async with aclosing(passes) as events:
@@ -196,7 +197,7 @@ def _unfinished(call: Call, first: Call, one: _Pass, allotment: Allotment) -> bo
     finish = one.done.finish if one.done else Finish.LENGTH
     if one.called or finish not in (Finish.STOP, Finish.LENGTH):
         return False
-    if call.resumable and allotment.total is not None and one.usage.output >= allotment.total:
+    if call.resumable and _at_the_total(first, one, allotment):
         return False  # it is cut where it was to be
     if not one.answered:
         return bool(one.thought) or finish is Finish.LENGTH
@@ -205,6 +206,17 @@ def _unfinished(call: Call, first: Call, one: _Pass, allotment: Allotment) -> bo
     if call.max_answer_tokens is not None and one.answer_tokens >= call.max_answer_tokens:
         return False
     return allotment.total is None or one.usage.output < allotment.total
+
+
+def _at_the_total(first: Call, one: _Pass, allotment: Allotment) -> bool:
+    """Whether a first pass ended at the limit of thought and answer together. Its own word counts, as not every count
+    is exact; but not where its count tells that the smaller limit of the thought ended it."""
+    spent, thought, total = one.usage.output, allotment.thought, allotment.total
+    if total is None or spent >= total:
+        return total is not None
+    near = thought is not None and thought <= spent < (thought + total) / 2
+    length = one.done is not None and one.done.finish is Finish.LENGTH
+    return length and first.max_tokens == total and not near
 
 
 def _least(*limits: int | None) -> int | None:

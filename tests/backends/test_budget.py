@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,8 @@ class Model:
     answer: str = "xyz"
     obeys: bool = True
     mute: bool = False
+    silence: Finish | None = None
+    uncounted: int = 0
     calls: list[Call] = field(default_factory=list)
 
     async def run(self, call: Call) -> AsyncGenerator[Event, None]:
@@ -74,10 +77,11 @@ class Model:
             yield Text(letter, 1)
         given_out = min(left, len(answer))
         finish = Finish.LENGTH if given_out < len(answer) or left == 0 else Finish.STOP
+        finish = finish if answer or self.silence is None else self.silence
         whole = len(thought) <= limit
         yield Finished(
             finish,
-            Usage(10, 4, min(limit, len(thought)), given_out),
+            Usage(10, 4, max(0, min(limit, len(thought)) - self.uncounted), given_out),
             Timings(1.0, 0.5),
             Enforcement.NATIVE,
             "model",
@@ -143,6 +147,39 @@ async def test_what_will_be_gone_on_with_is_cut_at_its_limit_and_gets_no_second_
     assert len(thought) + len(answer) == min(limit, len(whole[0]) + len(whole[1]))
     if len(thought) < len(whole[0]):
         assert (answer, done.finish, len(model.calls)) == ("", Finish.LENGTH, 1)
+
+
+@pytest.mark.parametrize("uncounted", [0, 1, 3])
+@pytest.mark.parametrize(("run", "budget"), [*product((watched, two_pass), (None, 64, 100)), (watched, 40)])
+async def test_an_engine_that_counts_too_little_gets_no_second_pass_either(
+    run: Callable[..., AsyncGenerator[Event, None]], budget: int | None, uncounted: int
+) -> None:
+    """What its limit cut is cut, though its count does not come to the limit."""
+    model = Model(thought="t" * 100, obeys=False, uncounted=uncounted)
+    call = Call(({"role": "user", "content": "?"},), thinking_budget=budget, max_tokens=64, resumable=True)
+    thought, answer, done = await gather(run(model.run, call, allot_call(call, 64)))
+    assert (len(thought), answer, done.finish, len(model.calls)) == (64, "", Finish.LENGTH, 1)
+
+
+async def test_a_thought_that_fills_its_limit_is_cut_there_whatever_the_engine_calls_it() -> None:
+    """A server that does not tell a cut from an end."""
+    model = Model(answer="", silence=Finish.STOP)
+    call = Call(({"role": "user", "content": "?"},), max_tokens=5, resumable=True)
+    assert (await gather(watched(model.run, call, allot_call(call, 5))))[:2] == ("abcde", "")
+    assert len(model.calls) == 1
+
+
+@pytest.mark.parametrize("uncounted", [0, 1])
+async def test_a_thought_that_its_own_budget_cut_is_answered_though_it_will_be_gone_on_with(uncounted: int) -> None:
+    """Whatever the engine calls the end of a thought that it was to cut."""
+    call = Call(({"role": "user", "content": "?"},), thinking_budget=5, max_tokens=64, resumable=True)
+    model = Model(uncounted=uncounted)
+    thought, answer, done = await gather(two_pass(model.run, call, allot_call(call, 64)))
+    assert (thought, answer, done.finish) == ("abcde", "xyz", Finish.STOP)
+    for finish in (Finish.STOP, Finish.LENGTH):
+        model = Model(mute=True, silence=finish, uncounted=uncounted if finish is Finish.STOP else 0)
+        thought, answer, _ = await gather(watched(model.run, call, allot_call(call, 64)))
+        assert (thought, answer) == ("abcde", "xyz")
 
 
 async def test_a_schema_begins_with_the_answer_not_in_its_middle() -> None:
