@@ -79,7 +79,8 @@ class Exchange:
         reader = Reader(
             self._dialect, self._backend, request.begin, thinking=thinking, cut=thinking and cut, marker=facts.marker
         )
-        bounds = Bounds(call.stop, call.max_answer_tokens) if thinking else Bounds((), None)
+        watches = thinking or call.resumable  # a server passes on what it held back when it cuts
+        bounds = Bounds(call.stop if watches else (), call.max_answer_tokens if thinking else None)
         first: float | None = None
         stream = self._transport.stream(request.path, request.body, call.deadline_ms)
         async with aclosing(self._chunks(stream)) as chunks:
@@ -99,9 +100,10 @@ class Exchange:
         misread = self._judged(reader, request, bounds.finish or reader.finish)
         if misread and (kept := bounds.keep(reader.as_answer())) is not None:
             yield kept
-        if (held := bounds.flush()) is not None:
-            yield held
         finish = bounds.finish or reader.finish
+        cut = call.resumable and finish is Finish.LENGTH
+        if not cut and (held := bounds.flush()) is not None:
+            yield held
         if finish is None:
             raise BackendUnavailable("the stream broke off before its end", backend=self._backend)
         timings = Timings((time.monotonic() - started) * 1e3, first, reader.prompt_ms)

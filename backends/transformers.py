@@ -217,7 +217,7 @@ class TransformersEngine:
                 break
         if generation.finish is Finish.CANCELLED:
             raise self._closed()
-        for event in writer.rest():
+        for event in writer.rest() if not generation.cut else ():
             emit(event)
         ended = time.perf_counter()
         timings = Timings(

@@ -7,7 +7,7 @@ empty one, or leave it to the model.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ..domain import Call
@@ -23,8 +23,8 @@ class Plan:
     """A call as token ids and limits, all in tokens.
 
     opened: a thought is open at the prompt's end; may_open: the model may open one. thought: the most tokens of new
-    thought, its marks apart; answer: of the answer alone (None: no limit of its own); total: of everything new, of
-    which `kept` are for the mark that ends a thought and for an answer."""
+    thought, its marks apart; answer: of the answer alone (None: no limit of its own); total: of everything new.
+    resumable: what is cut at the total will be gone on with, so nothing of it is kept for an answer."""
 
     prompt: tuple[int, ...]
     opened: bool
@@ -33,14 +33,14 @@ class Plan:
     answer: int | None
     total: int
     warnings: tuple[str, ...] = ()
-    kept: int = 2
+    resumable: bool = False
 
 
 def plan(call: Call, template: ChatTemplate, *, context: int, reserve: int, backend: str) -> Plan:
     """The call's plan for a model of this `context`. Raises BackendRejected where the prompt does not fit.
 
     The thought is cut early enough that the answer keeps its reserve of the limit, and of the context; not so where the
-    call will be gone on with."""
+    call will be gone on with, which takes room after its limit."""
     warnings = [*_unenforced(call, template)]
     arguments = _arguments(call)
     off = call.thinking_budget == 0 or bool(call.answer_prefix) or False in _switches(arguments)
@@ -48,15 +48,16 @@ def plan(call: Call, template: ChatTemplate, *, context: int, reserve: int, back
         ids = _thinking_prompt(call, template)
         limit = _limit(call, len(ids), context, backend)
         opened = template.is_open(ids)
-        shares = allot_call(call, limit, reserve, closing=1 if opened else 2)
+        goes_on = _goes_on(call, len(ids) + limit, context)
+        shares = allot_call(replace(call, resumable=goes_on), limit, reserve, closing=1 if opened else 2)
         warnings += [shares.warning] if shares.warning else []
         if not shares.off:
-            thought = limit if shares.thought is None else shares.thought
-            kept = 0 if call.resumable else 2
-            return Plan(tuple(ids), opened, not opened, thought, call.max_answer_tokens, limit, tuple(warnings), kept)
+            thought, told = limit if shares.thought is None else shares.thought, tuple(warnings)
+            return Plan(tuple(ids), opened, not opened, thought, call.max_answer_tokens, limit, told, goes_on)
     ids = _closed_prompt(call, template)
     limit = _limit(call, len(ids), context, backend)
-    return Plan(tuple(ids), False, False, 0, call.max_answer_tokens, limit, tuple(warnings))
+    goes_on = _goes_on(call, len(ids) + limit, context)
+    return Plan(tuple(ids), False, False, 0, call.max_answer_tokens, limit, tuple(warnings), goes_on)
 
 
 def _base(call: Call, template: ChatTemplate, *, thinking: bool) -> list[int]:
@@ -99,6 +100,11 @@ def _limit(call: Call, used: int, context: int, backend: str) -> int:
         problem = f"The prompt has {used} tokens; the model's context of {context} leaves no room for an answer."
         raise BackendRejected(problem, backend=backend, status=400)
     return room if call.max_tokens is None else max(1, min(call.max_tokens, room))
+
+
+def _goes_on(call: Call, used: int, context: int) -> bool:
+    """Whether a call that is cut after `used` tokens, its prompt included, can be gone on with."""
+    return call.resumable and used < context
 
 
 def _arguments(call: Call) -> Mapping[str, Any]:

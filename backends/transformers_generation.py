@@ -145,17 +145,19 @@ class _Phase(Enum):
 
 
 class Generation:
-    """The steps of one plan. `finish`, `ended` (the thought, by itself, not cut) and `used` (tokens) are known when
-    they are over."""
+    """The steps of one plan. `finish`, `ended` (the thought, by itself, not cut), `cut` (the reply, to be gone on with)
+    and `used` (tokens) are known when they are over."""
 
     def __init__(self, forward: Forward, vocabulary: Vocabulary, plan: Plan, sampler: Sampler) -> None:
         self._forward, self._vocabulary, self._plan, self._sampler = forward, vocabulary, plan, sampler
         self._phase = _Phase.THOUGHT if plan.opened else _Phase.START if plan.may_open else _Phase.ANSWER
+        self._most = plan.total + 1 if plan.answer is None else plan.answer  # of the answer alone
         self._thought: int = 0
         self._answer: int = 0
         self._blank: int = 0  # of the answer, at its beginning
         self.finish = Finish.CANCELLED
         self.ended = False
+        self.cut = False
         self.used = 0
 
     def steps(self, stopped: Callable[[], bool], logprobs: int | None = None) -> Iterator[Step]:
@@ -184,7 +186,7 @@ class Generation:
         marks, ends = self._vocabulary.marks, self._vocabulary.ends
         if marks is not None and self._phase is _Phase.THOUGHT:
             # Of the total, one token is kept for the mark and one for the answer, if there is to be one.
-            over = bool(self._plan.kept) and self.used >= self._plan.total - self._plan.kept
+            over = not self._plan.resumable and self.used >= self._plan.total - 2
             if self._thought >= self._plan.thought or over:
                 return marks.close
             token = self._sampler.draw(scores, frozenset((marks.open,)))
@@ -201,8 +203,9 @@ class Generation:
 
     def _needs_text(self) -> bool:
         """Whether the answer would otherwise stay blank."""
-        left = min(self._plan.total - self.used, (self._plan.answer or self._plan.total) - self._answer)
-        return self._answer == self._blank and (left <= 1 or self._blank >= _BLANK)
+        ends = not self._plan.resumable and self._plan.total - self.used <= 1
+        last = ends or self._most - self._answer <= 1
+        return self._answer == self._blank and (last or self._blank >= _BLANK)
 
     def _taken(self, token: int, scores: torch.Tensor, logprobs: int | None) -> Step:
         """The token as a step, counted, and the phase moved on."""
@@ -229,12 +232,13 @@ class Generation:
 
     def _over(self, token: int) -> bool:
         """Whether the reply is complete with this token, and then why."""
-        if self._phase is _Phase.THOUGHT and (self._plan.kept or self.used < self._plan.total):
+        if self._phase is _Phase.THOUGHT and not self._plan.resumable:
             return False
         if token in self._vocabulary.ends:
             self.finish = Finish.STOP
             return True
-        if self.used >= self._plan.total or (self._plan.answer is not None and self._answer >= self._plan.answer):
+        if self._answer >= self._most:
             self.finish = Finish.LENGTH
-            return True
-        return False
+        elif self.used >= self._plan.total:
+            self.finish, self.cut = Finish.LENGTH, self._plan.resumable
+        return self.finish is Finish.LENGTH

@@ -64,15 +64,21 @@ class Writer:
             self._answer_tokens += 1
         else:
             self._answer_tokens += 1
-            if ready := self._watch.feed(self._answer.add(step, self._named(step))):
-                yield Text(ready, *self._answer.spent())
+            yield from self._certain(self._answer.add(step, self._named(step)))
 
     def rest(self) -> Iterator[Event]:
-        """What was held back, as the reply is over."""
+        """What was held back, as the reply is over; not to be asked for where it will be gone on with, as the next call
+        makes anew what was cut in the middle of a character or of a stop sequence."""
         if thought := self._thought.rest().rstrip():
             yield Thought(thought, *self._thought.spent())
-        if answer := self._watch.feed(self._answer.rest()) + self._watch.flush():
-            yield Text(answer, *self._answer.spent())
+        yield from self._certain(self._answer.rest())
+        if (held := self._watch.flush()) is not None:
+            yield held
+
+    def _certain(self, answer: str) -> Iterator[Text]:
+        """What of the answer is certain with this further text."""
+        if answer and (piece := self._watch.feed(Text(answer, *self._answer.spent()))) is not None:
+            yield piece
 
     def _named(self, step: Step) -> TokenLogprob | None:
         if step.logprob is None:

@@ -139,7 +139,10 @@ class Stub:
         letters = [*(("thought", t) for t in thought), *(("close", c) for c in [close] if c)]
         letters += [("answer", letter) for letter in answer]
         made = letters[:limit]
-        finish = "stop" if len(made) == len(letters) else "length"
+        said = "".join(text for part, text in made if part == "answer")
+        ends = [said.find(stop) for stop in body.get("stop") or () if stop in said]
+        made = made[: len(made) - len(said) + min(ends)] if ends else made
+        finish = "stop" if ends or len(made) == len(letters) else "length"
         chunks = [self._chunk(raw, part, text, place + 1) for place, (part, text) in enumerate(made)]
         ending = {"choices": [{"index": 0, "text": "", "finish_reason": finish}]} if raw else delta(finish)
         return Reply([*(sse(c) for c in chunks if c), sse(ending, usage(len(prompt), len(made)), b"[DONE]")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,6 +286,27 @@ async def test_stop_sequences_end_the_answer_not_the_thought(stub, stubs, engine
     """'so' occurs in the thought; ',' ends the answer."""
     reply = await collect(engine_at(stub.url, dialect="vllm"), chat(stop=("so", ",")))
     assert (reply.thought, reply.answer, reply.done.finish) == (stubs.THOUGHT, "two", Finish.STOP)
+
+
+async def test_a_stop_sequence_is_seen_though_the_reply_is_cut_in_its_middle(stub, stubs, engine_at, collect) -> None:
+    """Where the call will be gone on with, and between the passes of a call: what could become one is made anew."""
+    engine, thought = engine_at(stub.url, dialect="vllm"), len(stubs.THOUGHT) + 1
+    over = await collect(engine, chat(thinking_budget=5, max_tokens=13, stop=(", I s",)))
+    assert (over.answer, over.done.finish) == ("two, I ", Finish.LENGTH), "nothing goes on from it, so all is given out"
+    for limit in range(1, 8):
+        for budget, tokens in ((None, thought + limit), (0, limit)):
+            call = chat(thinking_budget=budget, stop=(", I s", "Z"))
+            cut = await collect(engine, replace(call, max_tokens=tokens, resumable=True))
+            assert (cut.answer, cut.done.finish) == ("two"[:limit], Finish.LENGTH)
+            assert cut.done.usage.output == tokens
+            rest = replace(call, thinking_budget=0, thought_prefix=cut.thought, answer_prefix=cut.answer)
+            more = await collect(engine, rest)
+            assert (cut.answer + more.answer, more.done.finish) == ("two", Finish.STOP)
+            assert stub.requests[-1][1]["stop"] == [", I s", "Z"]
+        passes = engine_at(stub.url, dialect="vllm", budget="two-pass")
+        both = await collect(passes, chat(thinking_budget=thought + limit, stop=(", I s",)))
+        assert (both.thought, both.answer, both.done.finish) == (stubs.THOUGHT, "two", Finish.STOP)
+        assert both.done.enforced is Enforcement.TWO_PASS
 
 
 async def test_the_usage_is_read_although_the_answer_was_cut_here(stub, stubs, engine_at, collect) -> None:

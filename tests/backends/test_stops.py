@@ -5,16 +5,25 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.backends import Text, Thought
+from pointsman.backends import Text, Thought, TokenLogprob
 from pointsman.backends.stops import Bounds, StopWatch
 from pointsman.domain import Finish
 
 LETTERS = st.text("ab\n", max_size=20)
 
 
-def passed(pieces: list[str], stops: list[str]) -> str:
+def passed(pieces: list[str], stops: list[str], *, flush: bool = True) -> str:
     watch = StopWatch(stops)
-    return "".join([*[watch.feed(piece) for piece in pieces], watch.flush()])
+    out = [watch.feed(Text(piece, 1)) for piece in pieces] + ([watch.flush()] if flush else [])
+    return "".join(piece.text for piece in out if piece is not None)
+
+
+def in_pieces(text: str, sizes: list[int]) -> list[str]:
+    pieces = list[str]()
+    for size in sizes:
+        pieces.append(text[:size])
+        text = text[size:]
+    return [*pieces, text]
 
 
 def first_complete(text: str, stops: list[str]) -> str:
@@ -31,11 +40,42 @@ def test_text_ends_before_the_first_stop_sequence_however_it_is_cut(
     text: str, stops: list[str], sizes: list[int]
 ) -> None:
     """Also where the sequence is split over pieces, and where sequences overlap."""
-    pieces, rest = list[str](), text
-    for size in sizes:
-        pieces.append(rest[:size])
-        rest = rest[size:]
-    assert passed([*pieces, rest], stops) == first_complete(text, stops)
+    assert passed(in_pieces(text, sizes), stops) == first_complete(text, stops)
+
+
+@given(
+    LETTERS,
+    st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3),
+    st.lists(st.integers(1, 4)),
+    st.integers(0, 20),
+    st.lists(st.integers(1, 4)),
+)
+def test_an_answer_that_is_cut_and_gone_on_with_ends_where_one_in_one_piece_does(
+    text: str, stops: list[str], sizes: list[int], cut: int, more: list[int]
+) -> None:
+    """What was held back at the cut is made anew, in other pieces perhaps; a sequence over the cut is seen."""
+    pieces = in_pieces(text[:cut], sizes)
+    head = passed(pieces, stops, flush=False)
+    if head == first_complete(text, stops):
+        return  # met before the cut, or nothing follows
+    assert head in ["".join(pieces[:count]) for count in range(len(pieces) + 1)], "else a token is cut in two"
+    assert head + passed(in_pieces(text[len(head) :], more), stops) == first_complete(text, stops)
+
+
+def test_tokens_and_their_probabilities_come_with_their_text() -> None:
+    """Also with text that was held back; those of the sequence itself do not come at all."""
+    named = [TokenLogprob(text, -0.5) for text in ("ab", "c", "d", "ef", "g")]
+    pieces = [Text(one.token, 1, (one,)) for one in named]
+    watch = StopWatch(["bx", "fg"])
+    assert watch.feed(pieces[0]) is None
+    assert watch.feed(pieces[1]) == Text("abc", 2, tuple(named[:2]))
+    assert watch.feed(pieces[2]) == pieces[2]
+    assert watch.feed(pieces[3]) is None
+    assert watch.feed(pieces[4]) == Text("e", 1, (named[3],))
+    assert watch.stopped
+    assert watch.feed(pieces[0]) is None
+    assert watch.flush() is None
+    assert StopWatch(["g"]).feed(pieces[4]) is None
 
 
 def test_a_stop_sequence_in_a_thought_does_not_end_the_call() -> None:
@@ -54,3 +94,4 @@ def test_an_answer_is_cut_at_its_most_tokens() -> None:
     assert bounds.keep(Text("a", 1)) == Text("a", 1)
     assert bounds.keep(Text("z", 1)) == Text("z", 1)
     assert bounds.finish is Finish.LENGTH
+    assert bounds.flush() is None

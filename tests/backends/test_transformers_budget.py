@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -188,6 +190,33 @@ async def test_a_thought_that_will_be_gone_on_with_is_cut_in_its_middle(tmp_path
         assert not done.continuation.ended
         thought, answer, done, _ = await run(made, Call(HELLO, max_tokens=4))
         assert answer != "", "else room is kept for an answer"
+
+
+async def test_an_answer_that_will_be_gone_on_with_may_be_blank_so_far(tmp_path):
+    """Its last token is the model's own, not one that makes it text; unless the answer's own limit ends it."""
+    chain = ["<think>", "a", "</think>", "\n", "7", "<|end|>"]
+    async with engine(chained_model(tmp_path, OPENS, chain)) as made:
+        for closed in (Call(HELLO, max_tokens=3), Call(HELLO, max_tokens=1, thought_prefix="a", thinking_budget=0)):
+            _, answer, done, _ = await run(made, replace(closed, resumable=True))
+            assert (answer, done.finish, done.usage.output) == ("", Finish.LENGTH, closed.max_tokens)
+            assert done.continuation.thought == "a"
+        rest = Call(HELLO, thought_prefix="a", thinking_budget=0)
+        assert (await run(made, rest))[1] == "7"
+        for bounded in (replace(rest, max_tokens=1), replace(rest, max_tokens=5, max_answer_tokens=1, resumable=True)):
+            assert (await run(made, bounded))[1].strip()
+
+
+async def test_a_thought_that_the_context_will_end_leaves_room_for_an_answer(tmp_path):
+    """Nothing can go on behind the context's end, whatever the call says."""
+    folder = chained_model(tmp_path, OPENS, ["<think>", "a", "b", "a"])
+    async with engine(folder) as made:
+        call = Call(HELLO, max_tokens=8, resumable=True)
+        _, answer, done, _ = await run(made, call)
+        assert answer == ""
+    for room, answered in ((7, 3), (8, 3), (9, 0)):
+        async with engine(folder, context=done.usage.prompt + room) as made:
+            _, answer, done_there, _ = await run(made, call)
+            assert (done_there.usage.answer, bool(answer.strip())) == (answered, answered > 0)
 
 
 async def test_a_thought_prefix_with_budget_zero_is_closed_and_answered(tmp_path):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 
+import pytest
 from tiny_llamas import HELLO, OPENS, chained_model, engine, holding, run, tokenizer
 
 from pointsman.backends.engine import Text, Thought
 from pointsman.domain import Call, Finish
+
+BROKEN = "q\N{REPLACEMENT CHARACTER}"
 
 
 async def test_characters_come_whole(tmp_path):
@@ -50,3 +54,43 @@ async def test_tokens_come_as_they_are_made(thinker):
         gate.open.clear()
         assert isinstance(first, Thought)
         assert gate.passes < 400
+
+
+@pytest.mark.parametrize("limit", range(1, 18))
+async def test_a_reply_that_is_cut_anywhere_and_gone_on_with_is_the_reply_in_one_piece(tmp_path, limit):
+    """Also where the cut falls into a character or a stop sequence: what is not certain is made anew, and both calls
+    are charged for what they made."""
+    word = tokenizer(OPENS).encode("é€", add_special_tokens=False)
+    chain = ["<think>", "a", *word[:2], "b", "</think>", "\n", "q", *word[2:], "r", *"zxvu", "<|end|>"]
+    call = Call(HELLO, stop=("vw", "zxv"))
+    async with engine(chained_model(tmp_path, OPENS, chain)) as made:
+        whole = await run(made, call)
+        assert whole[:2] == ("aéb", "q€r")
+        thought, answer, done, _ = await run(made, replace(call, max_tokens=limit, resumable=True))
+        assert (done.finish, done.usage.output) == (
+            (Finish.LENGTH, limit) if limit < whole[2].usage.output else (Finish.STOP, whole[2].usage.output)
+        )
+        if done.finish is Finish.LENGTH:
+            budget = 0 if done.continuation.ended else None
+            rest = replace(call, thought_prefix=thought, answer_prefix=answer, thinking_budget=budget)
+            more_thought, more_answer, last, _ = await run(made, rest)
+            assert last.finish is Finish.STOP
+            thought, answer = thought + more_thought, answer + more_answer
+    assert (thought, answer) == whole[:2]
+
+
+async def test_a_reply_that_nothing_goes_on_from_is_given_out_to_its_last_byte(tmp_path):
+    """Where the answer's own limit ends it, or the context; only the limit of the whole is gone on from."""
+    first = tokenizer(OPENS).encode("é", add_special_tokens=False)[0]
+    folder = chained_model(tmp_path, OPENS, ["</think>", "q", first, "z"])
+    call = Call(HELLO, thinking_budget=0, max_tokens=2)
+    async with engine(folder) as made:
+        _, answer, done, _ = await run(made, call)
+        assert (answer, done.finish) == (BROKEN, Finish.LENGTH)
+        for total in (2, 9):
+            bounded = replace(call, max_tokens=total, max_answer_tokens=2, resumable=True)
+            assert (await run(made, bounded))[1] == BROKEN
+        assert (await run(made, replace(call, resumable=True)))[1] == "q"
+    for room, limit, said in ((2, 9, BROKEN), (2, 2, BROKEN), (3, 2, "q")):
+        async with engine(folder, context=done.usage.prompt + room) as made:
+            assert (await run(made, replace(call, max_tokens=limit, resumable=True)))[1] == said
