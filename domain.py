@@ -187,7 +187,8 @@ class Call:
     thought_prefix, answer_prefix: text that the model goes on from: an open thought, or (the thought, if any, being
     closed) the beginning of the answer. Prefixes are not repeated in the events.
     max_tokens: bound on thought and answer together; max_answer_tokens: on the answer alone. resumable: what is cut at
-    max_tokens will be gone on with, so none of them are kept for an answer, and a thought is cut in its middle.
+    max_tokens will be gone on with, so none of them are kept for an answer, a thought is cut in its middle, and what is
+    uncertain there (half a character, what may become a stop sequence) is left for the call that goes on.
     response_format: OpenAI's `response_format`; `grammar`: the engine's grammar (GBNF on llama.cpp). Both bind the
     answer, not the thought.
     deadline_ms: the whole call's time limit from its start.
