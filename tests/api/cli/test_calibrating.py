@@ -75,13 +75,14 @@ def test_after_ctrl_c_the_same_command_with_resume_goes_on(
     """Exit code 130, the command that goes on is said, and no run is made twice."""
     file, runs = questions(tmp_path, 20), tmp_path / "h" / "calibration" / "runs.jsonl"
     arguments = ["calibrate", "--config", str(config), "--home", str(tmp_path / "h"), "--data", str(file)]
+    arguments += ["--concurrency", "1"]  # slow enough to be stopped in the midst of it, however busy the machine
     started = subprocess.Popen([COMMAND, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    eventually(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 20, 90, "twenty runs")
+    eventually(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 2, 90, "two runs")
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert started.returncode == 130, said
     before = runs.read_text()
-    assert 20 <= len(before.splitlines()) < 240
+    assert 2 <= len(before.splitlines()) < 240
     go_on = said.split("Go on: pointsman ")[1].splitlines()[0]
     assert go_on.endswith(f"--config {config} --home {tmp_path / 'h'} --resume")
     assert main(go_on.split()) == 0
