@@ -76,7 +76,14 @@ def test_after_ctrl_c_the_same_command_with_resume_goes_on(
     file, runs = questions(tmp_path, 20), tmp_path / "h" / "calibration" / "runs.jsonl"
     arguments = ["calibrate", "--config", str(config), "--home", str(tmp_path / "h"), "--data", str(file)]
     arguments += ["--concurrency", "1"]  # slow enough to be stopped in the midst of it, however busy the machine
-    started = subprocess.Popen([COMMAND, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = subprocess.Popen(
+        [COMMAND, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # a shell's background jobs are started with Ctrl-C ignored, and so would be what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs in it
+    )
     eventually(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 2, 90, "two runs")
     started.send_signal(signal.SIGINT)
     _, said = started.communicate(timeout=60)
