@@ -82,7 +82,7 @@ def test_after_ctrl_c_the_same_command_with_resume_goes_on(
         text=True,
         start_new_session=True,
         # a shell's background jobs are started with Ctrl-C ignored, and so would be what they start
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs in it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     eventually(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 2, 90, "two runs")
     started.send_signal(signal.SIGINT)
