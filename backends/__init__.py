@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .advised import advice, names_of
     from .budget import RESERVE, Allotment, allot, gone_on, two_pass
     from .catalogue import Mode, load_modes, mode, prepare
     from .child import ChildStatus
@@ -32,14 +33,18 @@ if TYPE_CHECKING:
     )
     from .engines import continues, create
     from .exact import suspect
-    from .families import parameters
+    from .families import load_families, parameters
+    from .family_rows import Family
     from .launch import Endpoint, Supervisor, running
     from .outages import Outages
     from .preflight import check_model
+    from .sampling import UNADVISED, Advice
 
 _WHERE = {
     "EMBEDDED": "embedded",
     "RESERVE": "budget",
+    "UNADVISED": "sampling",
+    "Advice": "sampling",
     "Allotment": "budget",
     "ChildStatus": "child",
     "Continuation": "engine",
@@ -49,6 +54,7 @@ _WHERE = {
     "Engine": "engine",
     "EnginesConfig": "config",
     "Event": "engine",
+    "Family": "family_rows",
     "Finished": "engine",
     "Health": "engine",
     "Mode": "catalogue",
@@ -62,6 +68,7 @@ _WHERE = {
     "Timings": "engine",
     "TokenLogprob": "engine",
     "ToolCallDelta": "engine",
+    "advice": "advised",
     "allot": "budget",
     "check_model": "preflight",
     "continues": "engines",
@@ -69,8 +76,10 @@ _WHERE = {
     "dialect": "dialects",
     "embedded_path": "embedded",
     "gone_on": "budget",
+    "load_families": "families",
     "load_modes": "catalogue",
     "mode": "catalogue",
+    "names_of": "advised",
     "parameters": "families",
     "prepare": "catalogue",
     "running": "launch",
@@ -81,6 +90,8 @@ _WHERE = {
 __all__ = [
     "EMBEDDED",
     "RESERVE",
+    "UNADVISED",
+    "Advice",
     "Allotment",
     "ChildStatus",
     "Continuation",
@@ -90,6 +101,7 @@ __all__ = [
     "Engine",
     "EnginesConfig",
     "Event",
+    "Family",
     "Finished",
     "Health",
     "Mode",
@@ -103,6 +115,7 @@ __all__ = [
     "Timings",
     "TokenLogprob",
     "ToolCallDelta",
+    "advice",
     "allot",
     "check_model",
     "continues",
@@ -110,8 +123,10 @@ __all__ = [
     "dialect",
     "embedded_path",
     "gone_on",
+    "load_families",
     "load_modes",
     "mode",
+    "names_of",
     "parameters",
     "prepare",
     "running",

@@ -5,24 +5,20 @@ The rows are in `modes.yaml`; owners add their own (`load_modes`). Modes that lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias, cast
-
-import yaml
+from typing import Any, cast
 
 from ..domain import Call, Json, Query, Route, Sampling
-from ..errors import BadRequest, ConfigError
+from ..errors import BadRequest
+from .rows import Where, Wrong, checked_row, read_rows, wrong_in
+from .sampling import UNADVISED, Advice, merged, read_sampling
 
 _FILE = Path(__file__).with_name("modes.yaml")
 _SYSTEM_ROLES = ("system", "developer")
-_SAMPLING = tuple(one.name for one in fields(Sampling))
 _UNSAID = Sampling()
-
-Where: TypeAlias = Callable[[str, str | None], str]
-"""From a mode's name and, perhaps, its field to `file:line`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +57,8 @@ def load_modes(extra: Mapping[str, Any] | None = None, *, where: str = "modes") 
 
 def read_modes(text: str, file: str) -> dict[str, Mode]:
     """Modes by name from YAML text. Raises ConfigError with `file:line` and the field that is wrong."""
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        data = None if node is None else _constructed(loader, node)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = file if mark is None else f"{file}:{mark.line + 1}"
-        raise ConfigError(f"not readable as YAML: {error.problem}", where=place) from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError("must be a table of modes by name", where=f"{file}:1")
-    lines = _lines(node, file)
-
-    def where(mode: str, field: str | None) -> str:
-        return f"{file}:{lines.get((mode, field), lines.get((mode, None), 1))}"
-
-    return _rows(cast("dict[str, object]", data), where)
+    rows, where = read_rows(text, file, "modes")
+    return _rows(rows, where)
 
 
 def mode(name: str, modes: Mapping[str, Mode] | None = None) -> Mode:
@@ -89,19 +69,21 @@ def mode(name: str, modes: Mapping[str, Mode] | None = None) -> Mode:
     return known[name]
 
 
-def prepare(query: Query, route: Route, modes: Mapping[str, Mode] | None = None) -> Call:
+def prepare(query: Query, route: Route, modes: Mapping[str, Mode] | None = None, advice: Advice = UNADVISED) -> Call:
     """The call that puts a query to a route in its mode. Pure; the caller's messages are not changed.
 
-    The mode's system text follows the caller's own; its sampling holds only where the caller says nothing; a mode
-    that does not think has a thinking budget of 0, whatever the route's. Raises BadRequest for an unknown mode."""
+    The mode's system text follows the caller's own; its sampling holds only where the caller says nothing, and what is
+    advised for the route's model (`advised.py`) only where neither does; a mode that does not think has a thinking
+    budget of 0, whatever the route's. Raises BadRequest for an unknown mode."""
     row = mode(route.mode, modes)
+    budget = route.thinking_budget if row.think else 0
     return Call(
         messages=_messages(query.messages, row),
-        thinking_budget=route.thinking_budget if row.think else 0,
+        thinking_budget=budget,
         answer_prefix=row.prefill,
         max_tokens=query.max_tokens,
         stop=query.stop,
-        sampling=_merged(query.sampling, row.sampling),
+        sampling=merged(query.sampling, row.sampling, advice.direct if budget == 0 else advice.think),
         logprobs=query.logprobs,
         response_format=query.response_format,
         tools=query.tools,
@@ -139,72 +121,34 @@ def _with_text(message: Json, text: str) -> Json:
     return {**message, "content": f"{content}\n\n{text}" if content else text}
 
 
-def _merged(own: Sampling, default: Sampling) -> Sampling:
-    """The caller's values, with the mode's where the caller says nothing."""
-    missing = {name: getattr(default, name) for name in _SAMPLING if getattr(own, name) is None}
-    return replace(own, **missing)
-
-
-def _constructed(loader: yaml.SafeLoader, node: yaml.Node) -> object:
-    construct = loader.construct_document  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] no types
-    return cast("object", construct(node))
-
-
-def _lines(node: yaml.Node | None, file: str) -> dict[tuple[str, str | None], int]:
-    """Line numbers (from 1) of every mode, (name, None), and of its fields, (name, field)."""
-    lines: dict[tuple[str, str | None], int] = {}
-    for key, row in _pairs(node):
-        if (key.value, None) in lines:
-            raise ConfigError("is there twice", field=str(key.value), where=f"{file}:{key.start_mark.line + 1}")
-        lines[key.value, None] = key.start_mark.line + 1
-        lines.update({(key.value, field.value): field.start_mark.line + 1 for field, _ in _pairs(row)})
-    return lines
-
-
-def _pairs(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-    return cast("list[tuple[yaml.ScalarNode, yaml.Node]]", node.value) if isinstance(node, yaml.MappingNode) else []
-
-
 def _rows(data: dict[str, object], where: Where) -> dict[str, Mode]:
     return {str(name): _row(str(name), row, where) for name, row in data.items()}
 
 
 def _row(name: str, data: object, where: Where) -> Mode:
     """One checked row. Raises ConfigError."""
-    if not isinstance(data, Mapping):
-        raise ConfigError("must be a table", field=name, where=where(name, None))
-    row = cast("Mapping[str, object]", data)
     known = tuple(one.name for one in fields(Mode) if one.name != "name")
-    for field in row:
-        if field not in known:
-            problem = f"unknown field; allowed: {', '.join(known)}"
-            raise ConfigError(problem, field=f"{name}.{field}", where=where(name, field))
-    for field in ("about", "source", "think"):
-        if field not in row:
-            raise ConfigError("is missing", field=f"{name}.{field}", where=where(name, None))
+    row = checked_row(name, data, where, known, ("about", "source", "think"))
     return Mode(name=name, **{field: _value(name, field, value, where) for field, value in row.items()})
 
 
 def _value(name: str, field: str, value: object, where: Where) -> Any:
     """One checked field's value, as `Mode` keeps it. Raises ConfigError."""
-
-    def wrong(problem: str, part: str = "") -> ConfigError:
-        return ConfigError(problem, field=f"{name}.{field}{part}", where=where(name, field))
-
+    wrong = wrong_in(name, field, where)
     if field == "think":
         if not isinstance(value, bool):
-            raise wrong("must be true or false")
+            raise wrong("must be true or false", "")
         return value
     if field == "examples":
         return _examples(value, wrong)
     if field == "sampling":
-        return _sampling(value, wrong)
+        return read_sampling(value, wrong)
     if not isinstance(value, str):
-        raise wrong("must be text")
+        raise wrong("must be text", "")
     return value
 
 
-def _examples(value: object, wrong: Callable[[str, str], ConfigError]) -> tuple[Example, ...]:
+def _examples(value: object, wrong: Wrong) -> tuple[Example, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise wrong("must be a list of exchanges {user, assistant}", "")
     for at, one in enumerate(cast("Sequence[object]", value)):
@@ -212,19 +156,6 @@ def _examples(value: object, wrong: Callable[[str, str], ConfigError]) -> tuple[
         if set(texts) != {"user", "assistant"} or not all(isinstance(text, str) for text in texts.values()):
             raise wrong("must be an exchange of two texts, {user, assistant}", f"[{at}]")
     return tuple(Example(**one) for one in cast("Sequence[dict[str, str]]", value))
-
-
-def _sampling(value: object, wrong: Callable[[str, str], ConfigError]) -> Sampling:
-    if not isinstance(value, Mapping):
-        raise wrong("must be a table", "")
-    values = cast("Mapping[str, object]", value)
-    for field, number in values.items():
-        if field not in _SAMPLING:
-            raise wrong(f"unknown field; allowed: {', '.join(_SAMPLING)}", f".{field}")
-        whole = field in ("top_k", "seed")
-        if isinstance(number, bool) or not isinstance(number, int if whole else int | float):
-            raise wrong("must be a whole number" if whole else "must be a number", f".{field}")
-    return Sampling(**cast("dict[str, Any]", dict(values)))
 
 
 MODES: Mapping[str, Mode] = load_modes()

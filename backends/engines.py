@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import ConfigError
 from .config import EnginesConfig, ModelConfig
 from .dialects import dialect
 from .engine import Engine
+from .family_rows import Family
 from .llamacpp import LlamaCppEngine
 from .openai import OpenAIEngine
 from .preflight import key_of
@@ -24,10 +27,12 @@ def create(
     url: str | None = None,
     api_key: str | None = None,
     limits: EnginesConfig | None = None,
+    families: Sequence[Family] | None = None,
 ) -> Engine:
-    """The engine of the model `name`. url, api_key: of its server where we launched it (launch.Endpoint). Connects to
-    nothing yet. Raises ConfigError where a key's environment variable is not set or a launched server's url is
-    missing; MissingExtra where the engine's part is not installed."""
+    """The engine of the model `name`. url, api_key: of its server where we launched it (launch.Endpoint); families:
+    those that its names may tell of (None: the shipped). Connects to nothing yet. Raises ConfigError where a key's
+    environment variable is not set or a launched server's url is missing; MissingExtra where the engine's part is not
+    installed."""
     if (folder := config.folder) is not None:
         from .transformers import TransformersEngine
 
@@ -48,4 +53,4 @@ def create(
     spoken = dialect(config.dialect or config.engine)
     target = Target(name, address, api_key, spoken.reuse_after_stream)
     kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine
-    return kind(name, config, spoken, target, limits)
+    return kind(name, config, spoken, target, limits, families)

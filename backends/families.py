@@ -1,22 +1,22 @@
 """What a model's name and chat template tell: its parameters, whether it thinks, whether that can be turned off.
 
-Families are data (`families.yaml`, after each family's published template). Where neither name nor template says
-anything, the answer is None: nothing is guessed.
+Families are data (`families.yaml`, after each family's published template; the owner's `families:` go before). Where
+neither name nor template says anything, the answer is None: nothing is guessed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-import yaml
+from .family_rows import Family, read_families
+from .rows import Where, read_rows
 
-from ..domain import Json
-
+_FILE = Path(__file__).with_name("families.yaml")
 _EXPERTS = re.compile(r"(?<![a-z0-9.])(\d+)x(\d+(?:\.\d+)?)b(?![a-z0-9])")
 _ACTIVE = re.compile(r"(?<![a-z0-9.])a(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 _SIZE = re.compile(r"(?<![a-z0-9.])e?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
@@ -31,22 +31,6 @@ _SWITCHES = tuple(re.compile(rf"(\bset\s+)?(?<![\w.]){name}\b") for name in ("en
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """A row of `families.yaml`. active: parameters at work per token, in billions."""
-
-    family: str
-    match: str
-    thinks: bool
-    switch: str
-    active: float | None = None
-
-    @property
-    def switchable(self) -> bool | None:
-        """Whether thinking can be turned off by a template argument; None where there is none to turn off."""
-        return self.switch in ("enable_thinking", "thinking") if self.thinks else None
-
-
-@dataclass(frozen=True, slots=True)
 class Thinking:
     """Whether a model thinks and whether that can be turned off; None where nothing says."""
 
@@ -54,17 +38,33 @@ class Thinking:
     switchable: bool | None = None
 
 
+def _unplaced(_family: str, _field: str | None) -> str:
+    return "families"
+
+
 @cache
 def families() -> tuple[Family, ...]:
-    """The rows of `families.yaml`, in order."""
-    text = Path(__file__).with_name("families.yaml").read_text(encoding="utf-8")
-    return tuple(Family(**row) for row in cast("list[Json]", yaml.safe_load(text)))
+    """The shipped families, in order."""
+    rows, where = read_rows(_FILE.read_text(encoding="utf-8"), _FILE.name, "families")
+    return tuple(read_families(rows, where).values())
 
 
-def family_of(name: str) -> Family | None:
-    """The first family that the name belongs to, or None. Case and folders before the name do not matter."""
-    lowered = _short(name).lower()
-    return next((row for row in families() if re.search(row.match, lowered)), None)
+def load_families(extra: Mapping[str, Any] | None = None, where: Where = _unplaced) -> tuple[Family, ...]:
+    """The owner's families, then the shipped ones, so that the owner's word wins; one of a shipped family's name
+    replaces that.
+
+    extra: rows by name as `families.yaml` has them, already parsed; `where` tells errors their place. Raises
+    ConfigError naming row and field."""
+    added = read_families(extra or {}, where)
+    return (*added.values(), *(row for row in families() if row.name not in added))
+
+
+def family_of(names: Iterable[str], table: Sequence[Family] | None = None) -> Family | None:
+    """The family of the model that goes by these names: the first name that one of the table (None: the shipped) has
+    decides, and its first row. Case and folders before a name do not matter. None where nothing is known."""
+    rows = families() if table is None else table
+    shorts = map(_short, names)
+    return next((row for short in shorts for row in rows if row.has(short)), None)
 
 
 def parameters_from_name(name: str) -> float | None:
@@ -82,12 +82,14 @@ def parameters_from_name(name: str) -> float | None:
     return None
 
 
-def parameters(names: Iterable[str], counted: float | None = None) -> float | None:
+def parameters(
+    names: Iterable[str], counted: float | None = None, table: Sequence[Family] | None = None
+) -> float | None:
     """Parameters at work per token, in billions, from all that is known of one model: its names (alias, file,
     repository) and the server's count. A count is of all experts, so a name that tells the active ones wins."""
     names = tuple(names)
     for name in names:
-        if (row := family_of(name)) is not None and row.active is not None:
+        if (row := family_of((name,), table)) is not None and row.active is not None:
             return row.active
     said = tuple(value for value in map(parameters_from_name, names) if value is not None)
     if counted is None:
@@ -96,12 +98,12 @@ def parameters(names: Iterable[str], counted: float | None = None) -> float | No
     return next((value for value in sparse if value is not None), counted)
 
 
-def thinking_of(names: Iterable[str], template: str | None = None) -> Thinking:
+def thinking_of(names: Iterable[str], template: str | None = None, table: Sequence[Family] | None = None) -> Thinking:
     """Whether a model thinks and can be told not to, from its names and, where the server shows it, its template.
 
     The template goes before the family, but for two things that it cannot tell: that a family reads the argument and
     ignores it, and that marks of thought are there only to cut old thoughts out of the history."""
-    row = next((row for row in map(family_of, names) if row is not None), None)
+    row = family_of(names, table)
     family = Thinking() if row is None else Thinking(row.thinks, row.switchable)
     if template is None:
         return family

@@ -54,7 +54,7 @@ class LlamaCppEngine(OpenAIEngine):
         model = model or next((info.id for info in await self.models()), self.name)
         # a template of the owner's own says more than the model's name
         names = () if config.chat_template else (model, str(props.get("model_path") or ""))
-        shown = thinking_of(names, props.get("chat_template"))
+        shown = thinking_of(names, props.get("chat_template"), self._families)
         thinks = shown.thinks if config.thinks is None else config.thinks
         contexts = [found for found in (settings.get("n_ctx"), config.context) if found]
         return Facts(

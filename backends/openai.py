@@ -23,6 +23,7 @@ from .exact import Guarded
 from .exchange import Exchange
 from .facts import Facts, listed_models
 from .families import thinking_of
+from .family_rows import Family
 from .foreign import readable
 from .prompts import Prompts
 from .transport import Target, Transport
@@ -46,9 +47,15 @@ class OpenAIEngine:
     """One model on an OpenAI-compatible server. Implements Engine (engine.py)."""
 
     def __init__(
-        self, name: str, config: ModelConfig, dialect: Dialect, target: Target, limits: EnginesConfig | None = None
+        self,
+        name: str,
+        config: ModelConfig,
+        dialect: Dialect,
+        target: Target,
+        limits: EnginesConfig | None = None,
+        families: Sequence[Family] | None = None,
     ) -> None:
-        self._name, self._config = name, config
+        self._name, self._config, self._families = name, config, families
         self._limits = limits or EnginesConfig()
         self._transport = Transport(target, config.timeouts)
         self._speak(dialect)
@@ -145,7 +152,7 @@ class OpenAIEngine:
             if not models:
                 raise BackendUnavailable("lists no model: set `model`", backend=self._name)
             model, context = models[0].id, context or models[0].context
-        named = thinking_of((model,))
+        named = thinking_of((model,), table=self._families)
         thinks = named.thinks if config.thinks is None else config.thinks
         switchable = named.switchable if self._dialect.switch_off is not None else None
         return Facts(model, context, thinks, switchable, continues=self._dialect.continues)

@@ -6,20 +6,22 @@ the store, and must not wait for the rest."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..backends import (
     Endpoint,
     Engine,
     EnginesConfig,
+    Family,
     Mode,
     ModelConfig,
     continues,
     embedded_path,
+    load_families,
     mode,
+    names_of,
     parameters,
 )
 from ..domain import Capabilities, Price, Route
@@ -55,7 +57,8 @@ def build_routes(
             wanted[name] = RouteConfig.model_validate({"model": name})  # a model without a route is one, at full length
     if not wanted:
         raise ConfigError("there is no route: name at least one model under `models:`", field="routes")
-    prices = {name: _price(name, route, models[route.model]) for name, route in wanted.items()}
+    families = load_families(settings.families)
+    prices = {name: _price(route, models[route.model], families) for name, route in wanted.items()}
     check_prices(prices)
     routes = [_route(name, route, models[route.model], prices[name], modes) for name, route in wanted.items()]
     return tuple(sorted(routes, key=dearness))
@@ -84,13 +87,12 @@ def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, mod
     return Route(name, config.model, config.mode, budget, price, config.tier, able)
 
 
-def _price(name: str, route: RouteConfig, model: ModelConfig) -> Price:
+def _price(route: RouteConfig, model: ModelConfig, families: Sequence[Family]) -> Price:
     if route.price is not None:
         return Price(route.price.input, route.price.cached_input, route.price.output)
     size = model.parameters
     if size is None:
-        said = model.model or (Path(model.path).name if model.path else "") or route.model
-        size = parameters((str(said),))
+        size = parameters(names_of(route.model, model)[:1], table=families)
     if size is None:
         raise ConfigError(
             f"the model {route.model!r} does not tell its size: give `parameters:` (active, in billions) on the model, "
@@ -115,16 +117,20 @@ def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
 
 
 def build_engines(
-    models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint], limits: EnginesConfig | None = None
+    models: Mapping[str, ModelConfig],
+    endpoints: Mapping[str, Endpoint],
+    limits: EnginesConfig | None = None,
+    families: Sequence[Family] | None = None,
 ) -> dict[str, Engine]:
-    """An engine for each model; `endpoints` are those of the servers that we launched. Raises ConfigError."""
+    """An engine for each model; `endpoints` are those of the servers that we launched; families: None are the shipped.
+    Raises ConfigError."""
     from ..backends import create
 
     engines: dict[str, Engine] = {}
     for name, model in models.items():
         ours = endpoints.get(name) if model.launched else None
         url, key = (ours.url, ours.api_key) if ours else (None, None)
-        engines[name] = create(name, model, url=url, api_key=key, limits=limits)
+        engines[name] = create(name, model, url=url, api_key=key, limits=limits, families=families)
     return engines
 
 

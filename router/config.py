@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ..backends import EnginesConfig, ModelConfig
+from ..backends import EnginesConfig, ModelConfig, load_families
 from ..domain import Json, Objective, ObjectiveKind, Tier
 from ..errors import ConfigError
 from ..store import StoreConfig
@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     embedder_path: Path | None = Field(None, description="folder of the encoder, where it is not the shipped one")
     engines: EnginesConfig = Field(default_factory=EnginesConfig, description="limits that hold for every engine")
     modes: dict[str, Any] = Field(default_factory=dict[str, Any], description="further rows for the catalogue of modes")
+    families: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        description="further model families, by name, before the shipped ones: docs/families.md",
+    )
     store: StoreConfig = Field(default_factory=StoreConfig, description="the store, or just its SQLAlchemy URL")
     server: dict[str, Any] = Field(default_factory=dict[str, Any], description="the HTTP server's own section")
 
@@ -244,6 +248,10 @@ def _check(settings: Settings, origins: Origins) -> None:
     def wrong(problem: str, *field: str) -> ConfigError:
         return ConfigError(problem, field=".".join(field), where=_origin(field, origins))
 
+    def where(family: str, field: str | None) -> str:
+        return _origin(("families", family, *((field,) if field else ())), origins) or "families"
+
+    load_families(settings.families, where)
     known = ", ".join(sorted(settings.models)) or "none"
     for name, route in settings.routes.items():
         if route.model not in settings.models:

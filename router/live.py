@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..backends import Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
+from ..backends import UNADVISED, Advice, Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
 from ..classifiers import vectors_id
-from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
+from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Route, Usage, Wish
 from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
@@ -50,7 +50,7 @@ Recorder: TypeAlias = Callable[[Record], bool]
 
 
 class Live:
-    """Runs queries over engines (by model name)."""
+    """Runs queries over engines (by model name). advice: recommended sampling, by model name."""
 
     def __init__(
         self,
@@ -59,11 +59,13 @@ class Live:
         modes: Mapping[str, Mode],
         record: Recorder,
         *,
+        advice: Mapping[str, Advice] | None = None,
         begin: Callable[[Record], None] | None = None,
         deadline_ms: float | None = None,
         bought: Bought | None = None,
     ) -> None:
         self.decider, self.engines, self.modes = decider, engines, modes
+        self._advice = advice or {}
         self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
         self._bought = bought or Bought()
         limits = self._bought
@@ -150,9 +152,13 @@ class Live:
                 return run.begin(watch), [_shown(event, wanted) for event in kept.events]
         return run.begin(self._watch(run, step)), []
 
+    def _call(self, run: Run, route: Route) -> Call:
+        advice = self._advice.get(route.model, UNADVISED)
+        return replace(prepare(run.considered.query, route, self.modes, advice), deadline_ms=self._deadline_ms)
+
     def _resumed(self, run: Run, cut: Watch) -> Watch | None:
         """The rest of an answer that was cut; None where it must be asked for anew."""
-        call = replace(prepare(run.considered.query, cut.route, self.modes), deadline_ms=self._deadline_ms)
+        call = self._call(run, cut.route)
         if cut.finished is None or not can_go_on(call, cut.route):
             return None
         ended = cut.finished.continuation is not None and cut.finished.continuation.ended
@@ -164,7 +170,7 @@ class Live:
 
     def _watch(self, run: Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
-        call = replace(prepare(run.considered.query, route, self.modes), deadline_ms=self._deadline_ms)
+        call = self._call(run, route)
         if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
             call = self._bought.limited(call, route, run.considered.terms.climb)
         elif run.signs:

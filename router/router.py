@@ -14,7 +14,19 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..backends import Endpoint, Engine, ModelConfig, Supervisor, Text, Thought, ToolCallDelta, load_modes, running
+from ..backends import (
+    Endpoint,
+    Engine,
+    ModelConfig,
+    Supervisor,
+    Text,
+    Thought,
+    ToolCallDelta,
+    advice,
+    load_families,
+    load_modes,
+    running,
+)
 from ..backends import mode as catalogued
 from ..classifiers import vectors_id
 from ..domain import Decision, Json, Objective, Query, Wish
@@ -56,7 +68,8 @@ class Router:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models, self.missing = build.present_models(settings)
-        self.modes = load_modes(settings.modes)
+        self.modes, self.families = load_modes(settings.modes), load_families(settings.families)
+        self.advice = {name: advice(name, model, self.families) for name, model in self.models.items()}
         self.routes = build.build_routes(settings, self.models, self.modes)
         self.decider = build.build_decider(settings, self.routes)
         self.store: Store = build.build_store(settings)
@@ -66,6 +79,7 @@ class Router:
             self.engines,
             self.modes,
             self.store.put,
+            advice=self.advice,
             begin=self.store.begin,
             deadline_ms=settings.deadline_ms,
             bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms, tuple(settings.evidence.ask)),
@@ -209,7 +223,7 @@ class Router:
     async def open_engines(self, endpoints: Mapping[str, Endpoint], models: Collection[str] | None = None) -> bool:
         """Open the way to these models (None: to all) and learn what each can do; whether all told
         (`learn_capabilities`). Raises ConfigError, MissingExtra."""
-        self.engines.update(build.build_engines(self._named(models), endpoints, self.settings.engines))
+        self.engines.update(build.build_engines(self._named(models), endpoints, self.settings.engines, self.families))
         return await self.learn_capabilities()
 
     def _named(self, models: Collection[str] | None) -> dict[str, ModelConfig]:

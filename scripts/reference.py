@@ -1,7 +1,7 @@
 """Write docs/reference/*.md from the code: `python scripts/reference.py`; with --check, tell whether they are current.
 
-configuration.md from the sections' pydantic models, commands.md from the command line's own help, http.md from the
-OpenAPI description.
+configuration.md from the sections' pydantic models, families.md from the table of model families, commands.md from the
+command line's own help, http.md from the OpenAPI description.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from pydantic_core import PydanticUndefined
 
 from pointsman.api.app import create_app
 from pointsman.api.config import ServerConfig
-from pointsman.backends import EnginesConfig, ModelConfig, Timeouts
+from pointsman.backends import EnginesConfig, Family, ModelConfig, Timeouts, load_families
+from pointsman.domain import Sampling
 from pointsman.router import Router, Settings
 from pointsman.router.config import EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
 from pointsman.store import StoreConfig
@@ -76,6 +78,45 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def families() -> str:
+    """Every shipped model family: what is known of it, and where that is said."""
+    parts = [
+        NOTE
+        + "# Model families\n\nIn the order in which they are matched; empty: not known. What the columns mean and how "
+        "to add a family: [model families](../families.md).\n\n"
+        "| family | thinks, switched by | marks | opened by | empty thought | switching words | history | "
+        "sampling: thinking | sampling: direct | source |\n|" + "---|" * 10 + "\n"
+    ]
+    parts += ["| " + " | ".join(_family(row)) + " |\n" for row in load_families()]
+    return "".join(parts)
+
+
+def _family(row: Family) -> tuple[str, ...]:
+    words = "" if row.soft is None else " ".join(map(_code, row.soft)) or "none"
+    return (
+        row.name,
+        {"enable_thinking": "`enable_thinking`", "thinking": "`thinking`"}.get(row.switch, row.switch)
+        if row.thinks
+        else "no",
+        " ".join(_code(mark) for mark in (row.open, row.close) if mark),
+        row.opens or "",
+        _code(row.empty) if row.empty else "",
+        words,
+        row.history or "",
+        _drawn(row.advice.think),
+        _drawn(row.advice.direct),
+        _cell(row.source),
+    )
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("\n", "\\n").replace("|", "\\|") + "`"
+
+
+def _drawn(sampling: Sampling) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in asdict(sampling).items() if value is not None)
+
+
 def commands() -> str:
     """The command line's own help."""
     command = [sys.executable, "-m", "typer", "pointsman.api.cli.main", "utils", "docs", "--name", "pointsman"]
@@ -103,7 +144,12 @@ def http() -> str:
 
 
 def main() -> None:
-    made = {"configuration.md": configuration(), "commands.md": commands(), "http.md": http()}
+    made = {
+        "configuration.md": configuration(),
+        "families.md": families(),
+        "commands.md": commands(),
+        "http.md": http(),
+    }
     if "--check" in sys.argv:
         stale = [name for name, text in made.items() if (REFERENCE / name).read_text() != text]
         sys.exit(f"out of date: {', '.join(stale)}; run python scripts/reference.py" if stale else 0)

@@ -33,6 +33,7 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(built: dict[str, Path
         "py.typed",
         "router/default.yaml",
         "backends/dialects.yaml",
+        "backends/families.yaml",
         "backends/modes.yaml",
         "backends/models/digits/digits.gguf",
         "backends/models/digits/LICENSE",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...backends import Mode, ModelConfig
 from ...backends import mode as catalogued
-from ...domain import Route, Wish
+from ...domain import Route, Sampling, Wish
 from ...errors import BadRequest
 from ..build import dearness
 from ..router import Router
@@ -17,6 +17,8 @@ from ..wishes import candidates
 SHORT_THOUGHT, SHORT_ANSWER = 256, 8
 """Most tokens of an embedded model's answer with and without thought, where nobody says: digits thinks in under 130,
 and SmolLM2's longer answers are not worth waiting for. Other models have the limit of their engine."""
+
+_UNSAID = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def contenders(
         Contender(
             route,
             wish,
-            1 if greedy(router.models[route.model], catalogued(route.mode, router.modes)) else samples,
+            1 if _is_greedy(router, route) else samples,
             max_tokens or _short(router.models[route.model], route),
             configured,
         )
@@ -73,14 +75,20 @@ def contenders(
     )
 
 
-def greedy(model: ModelConfig, mode: Mode) -> bool:
-    """Whether the same question gets the same answer each time: drawn without chance, or with a fixed seed."""
-    for name, fixed in (("temperature", 0), ("top_k", 1)):
-        if _said(model, mode, name) == fixed:
-            return True
-    if _said(model, mode, "seed") is not None:
+def greedy(model: ModelConfig, mode: Mode, advised: Sampling = _UNSAID) -> bool:
+    """Whether the same question gets the same answer each time: drawn without chance, or with a fixed seed.
+
+    advised: what is recommended for the model in this mode."""
+    said = {name: _said(model, mode, advised, name) for name in ("temperature", "top_k", "seed")}
+    if said["temperature"] == 0 or said["top_k"] == 1 or said["seed"] is not None:
         return True
-    return model.engine == "transformers" and _said(model, mode, "temperature") is None
+    return model.engine == "transformers" and said["temperature"] is None
+
+
+def _is_greedy(router: Router, route: Route) -> bool:
+    advised = router.advice[route.model]
+    sampling = advised.direct if route.thinking_budget == 0 else advised.think
+    return greedy(router.models[route.model], catalogued(route.mode, router.modes), sampling)
 
 
 def fallback(entered: Sequence[Contender], model: str) -> Contender | None:
@@ -101,10 +109,10 @@ def _short(model: ModelConfig, route: Route) -> int | None:
     return SHORT_ANSWER if route.thinking_budget == 0 else SHORT_THOUGHT
 
 
-def _said(model: ModelConfig, mode: Mode, name: str) -> object:
-    """A value of sampling: the mode's, else what the model's configuration always sends."""
-    value = getattr(mode.sampling, name)
-    return model.extra.get(name) if value is None else value
+def _said(model: ModelConfig, mode: Mode, advised: Sampling, name: str) -> object:
+    """A value of sampling: the mode's, else what the model's configuration always sends, else the recommended."""
+    told = (getattr(mode.sampling, name), model.extra.get(name), getattr(advised, name))
+    return next((value for value in told if value is not None), None)
 
 
 def _without_thought(routes: Sequence[Route], chosen: Sequence[Route], model: str) -> tuple[Route, Wish] | None:

@@ -12,6 +12,7 @@ from pointsman.backends.families import (
     Thinking,
     families,
     family_of,
+    load_families,
     parameters,
     parameters_from_name,
     thinking_from_template,
@@ -98,21 +99,31 @@ FAMILIES = [
     ("Qwen3-Coder-30B-A3B-Instruct", False, None),
     ("Qwen3-Embedding-0.6B", False, None),
     ("Qwen/Qwen3.5-9B", True, True),
+    ("Qwen3.6-27B", True, True),
+    ("Qwen3.7-Max", True, True),
     ("Qwen3.8-Max", True, True),
     ("QwQ-32B", True, False),
     ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", True, False),
     ("deepseek-r1:14b", True, False),
     ("DeepSeek-R1-0528", True, False),
     ("deepseek-ai/DeepSeek-V3.1", True, True),
+    ("deepseek-ai/DeepSeek-V3.2-Exp", True, True),
+    ("DeepSeek-V4-Flash", True, True),
     ("DeepSeek-V3-0324", False, None),
     ("zai-org/GLM-4.5-Air", True, True),
     ("GLM-4.7-Flash", True, True),
+    ("GLM-4.6", True, True),
+    ("GLM-4.5V", True, True),
     ("GLM-5.3", True, False),
     ("openai/gpt-oss-120b", True, False),
     ("gpt-oss:20b", True, False),
+    ("gpt-oss-mini", True, False),
     ("mistralai/Magistral-Small-2506", True, False),
     ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", True, False),
+    ("nvidia/Llama-3_1-Nemotron-Ultra-253B-v1", True, False),
     ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", True, False),
+    ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B", True, True),
+    ("nvidia/NVIDIA-Nemotron-3.5-Nano", True, True),
     ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", True, True),
     ("HuggingFaceTB/SmolLM3-3B", True, True),
     ("SmolLM2-135M-Instruct.Q4_1.gguf", False, None),
@@ -121,10 +132,13 @@ FAMILIES = [
     ("Kimi-K2-Instruct", False, None),
     ("Kimi-K2.5", True, True),
     ("MiniMax-M2", True, False),
+    ("MiniMax-M3", True, False),
+    ("ibm-granite/granite-3.2-8b-instruct", True, True),
     ("ibm-granite/granite-3.3-8b-instruct", True, True),
     ("Phi-4-mini-reasoning", True, False),
     ("google/gemma-4-12b", True, True),
     ("LGAI-EXAONE/EXAONE-4.0-32B", True, True),
+    ("LGAI-EXAONE/EXAONE-4.5-33B", True, True),
     ("digits", True, True),
     ("meta-llama/Llama-3.1-8B-Instruct", None, None),
     ("my-own-model", None, None),
@@ -136,16 +150,50 @@ def test_what_a_family_says_of_thinking(name, thinks, switchable):
     assert thinking_of([name]) == Thinking(thinks, switchable)
 
 
-def test_every_row_of_the_table_is_sound_and_reached():
-    """Patterns compile, switches are of the known kinds, and no row is hidden behind an earlier one."""
-    for row in families():
-        re.compile(row.match)
-        assert row.switch in ("enable_thinking", "thinking", "other", "none")
-        assert row.active is None or row.active > 0
-    reached = {family_of(name).family for name, thinks, _ in FAMILIES if thinks is not None}
-    unseen = {row.family for row in families()} - reached
-    extra = {"GLM-4.6", "gpt-oss-mini", "DeepSeek-V4-Flash", "MiniMax-M3", "Llama-3_1-Nemotron-Ultra-253B-v1"}
-    assert unseen <= {family_of(name).family for name in extra}
+def test_every_row_of_the_table_is_reached():
+    """No row is hidden behind an earlier one."""
+    reached = {family_of([name]).name for name, thinks, _ in FAMILIES if thinks is not None}
+    assert {row.name for row in families()} == reached
+
+
+def spelled(draw):
+    """A name of the table as somebody may write it: any case, folders before, a quantisation behind."""
+    name, folder, tail = draw
+    return f"{folder}{name}{tail}"
+
+
+KNOWN = st.sampled_from([name for name, thinks, _ in FAMILIES if thinks is not None and name != "digits"])
+FOLDERS = st.sampled_from(["", "hf.co/", "/models/qwen3-8b/", "my/own/"])
+SPELT = st.tuples(KNOWN, FOLDERS, st.sampled_from(["", "-GGUF", ":Q4_K_M", "-FP8", ".gguf", "/"]))
+
+
+@given(drawn=SPELT, cases=st.randoms(use_true_random=False))
+def test_a_name_is_of_the_same_family_however_it_is_spelt(drawn, cases):
+    name = "".join(cases.choice((letter.lower(), letter.upper())) for letter in spelled(drawn))
+    assert family_of([name]) == family_of([drawn[0]])
+
+
+@given(name=KNOWN | st.text(max_size=20), other=KNOWN | st.text(max_size=20))
+def test_a_model_is_of_one_family_at_most_that_of_its_first_known_name_and_the_first_row(name, other):
+    short = name.rstrip("/").rpartition("/")[2]
+    able = [row for row in families() if re.search(row.match, short, re.IGNORECASE)]
+    assert family_of([name]) == (able[0] if able else None)
+    assert family_of([name, other]) == (family_of([name]) or family_of([other]))
+    assert family_of([]) is None
+
+
+MINE = {"match": "my-own", "thinks": True, "switch": "other", "source": "me", "active": 2}
+
+
+def test_an_owners_family_goes_before_the_shipped_and_replaces_one_of_its_name():
+    table = load_families({"Mine": MINE, "Qwen3 hybrid": MINE | {"match": "qwen-?3-8b"}})
+    assert [row.name for row in table[:2]] == ["Mine", "Qwen3 hybrid"]
+    assert len(table) == len(families()) + 1
+    assert thinking_of(["My-Own-7B"], table=table) == Thinking(True, False)
+    assert thinking_of(["Qwen3-8B"], table=table) == Thinking(True, False)
+    assert thinking_of(["Qwen3-4B"], table=table) == Thinking(None, None)
+    assert parameters(["My-Own-7B"], table=table) == 2
+    assert load_families({}) == families()
 
 
 QWEN3 = (

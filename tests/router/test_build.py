@@ -49,6 +49,14 @@ def test_the_price_is_that_of_the_active_parameters(name: str, active: float) ->
     assert routes_of({"q": {"url": URL, "model": name}}, {"full": {"model": "q"}})[0][1].output == active
 
 
+def test_an_owners_family_tells_the_size_too() -> None:
+    row = {"match": "mystery", "thinks": True, "switch": "none", "source": "me", "active": 3}
+    given = {"models": {"q": {"url": URL, "model": "Mystery-Large"}}, "families": {"Mine": row}}
+    settings, _ = load(None, given, environ={})
+    (made,) = build_routes(settings, {"q": settings.models["q"]})
+    assert made.price.output == 3
+
+
 def test_a_given_size_beats_the_name() -> None:
     found = routes_of({"q": {"url": URL, "model": "Qwen3-30B-A3B", "parameters": 3.3}}, {"full": {"model": "q"}})
     assert found[0][1].output == 3.3

@@ -110,3 +110,23 @@ def test_a_bad_variable_is_named(own: Path) -> None:
 
 def test_the_default_file_is_part_of_the_package() -> None:
     assert DEFAULT_CONFIG.is_file()
+
+
+@pytest.mark.parametrize(
+    ("row", "line", "field", "says"),
+    [
+        ("match: m\n    thinks: true\n    switch: none\n    source: me\n    opens: nobody", 17, "mine.opens", "one of"),
+        ("match: m\n    thinks: true\n    switch: none", 12, "mine.source", "is missing"),
+        ("match: m\n    thinks: true\n    switch: none\n    source: me", None, None, None),
+    ],
+)
+def test_a_family_is_configuration_and_a_mistake_in_it_is_named(
+    own: Path, row: str, line: int | None, field: str | None, says: str | None
+) -> None:
+    own.write_text(OWN + f"families:\n  mine:\n    {row}\n")
+    if line is None:
+        assert load(own, environ={})[0].families["mine"]["source"] == "me"
+        return
+    with pytest.raises(ConfigError, match=says) as caught:
+        load(own, environ={})
+    assert (caught.value.where, caught.value.field) == (f"{own}:{line}", field)

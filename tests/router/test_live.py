@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from scripted import ScriptedEngine, finished, says
 
-from pointsman.backends import Text, Thought, load_modes
+from pointsman.backends import Advice, Text, Thought, load_modes
 from pointsman.classifiers import load_embedder
-from pointsman.domain import Enforcement, Finish, Objective, Price, Query, Route, Tier, Wish
+from pointsman.domain import Enforcement, Finish, Objective, Price, Query, Route, Sampling, Tier, Wish
 from pointsman.errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable, ContextTooLong
 from pointsman.router.decide import Decider, Standing
 from pointsman.router.live import Answered, Decided, Live, collect
@@ -69,6 +69,18 @@ async def test_the_callers_route_is_run() -> None:
     _, answered = await collect(world.live.run(QUERY, Wish(route="cheap")))
     assert answered.decision.route.name == "cheap"
     assert cheap.calls[0].thinking_budget == 0
+
+
+async def test_each_route_is_sent_what_is_recommended_for_its_model() -> None:
+    cheap, dear = ScriptedEngine("cheap", says("7")), ScriptedEngine("dear", says("7"))
+    world = World(cheap, dear)
+    told = {"cheap": Advice(think=Sampling(top_k=1), direct=Sampling(temperature=0.7, top_k=20))}
+    engines = world.live.engines
+    world.live = Live(world.decider, engines, world.live.modes, world._record, advice=told)
+    await collect(world.live.run(replace(QUERY, sampling=Sampling(temperature=0.0)), Wish(route="cheap")))
+    await collect(world.live.run(QUERY, Wish(route="dear")))
+    assert cheap.calls[0].sampling == Sampling(temperature=0.0, top_k=20)
+    assert dear.calls[0].sampling == Sampling()
 
 
 async def test_a_route_that_is_down_before_its_first_token_is_replaced() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted import ScriptedEngine, says
 
-from pointsman.domain import Objective, ObjectiveKind
+from pointsman.domain import Objective, ObjectiveKind, Query, Sampling, Wish
 from pointsman.errors import BadRequest
 from pointsman.router import Router
+from pointsman.router.live import collect
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +21,25 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     """The shipped configuration."""
     with Router.from_config(home=tmp_path_factory.mktemp("home")) as made:
         yield made
+
+
+async def test_a_models_recommended_sampling_reaches_its_engine(tmp_path: Path) -> None:
+    """By its name, or by an owner's family; a model without one is sent what the caller says."""
+    file = tmp_path / "p.yaml"
+    row = "{match: mystery, thinks: true, switch: none, source: me, sampling: {think: {top_k: 7}}}"
+    served = "url: http://127.0.0.1:1/v1, dialect: vllm, parameters: 1"
+    file.write_text(
+        f"models:\n  q: {{{served}, model: Qwen/Qwen3-8B}}\n  m: {{{served}, model: mystery}}\n"
+        f"  n: {{{served}, model: none}}\nfamilies:\n  Mine: {row}\n"
+    )
+    with Router.from_config(file, home=tmp_path) as made:
+        engines = {name: ScriptedEngine(name, says("7")) for name in "qmn"}
+        made.engines.update(engines)
+        for name in engines:
+            await collect(made.live.run(Query(({"role": "user", "content": "3+4"},)), Wish(route=name)))
+    assert engines["q"].calls[0].sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20, min_p=0)
+    assert engines["m"].calls[0].sampling == Sampling(top_k=7)
+    assert engines["n"].calls[0].sampling == Sampling()
 
 
 def test_a_bare_number_is_a_quality(router: Router) -> None:

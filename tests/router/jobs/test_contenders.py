@@ -9,7 +9,7 @@ import pytest
 from calibrating import contender, digits_router
 
 from pointsman.backends import ModelConfig, load_modes, mode
-from pointsman.domain import Capabilities
+from pointsman.domain import Capabilities, Sampling
 from pointsman.errors import BadRequest
 from pointsman.router.config import RouteConfig
 from pointsman.router.jobs.contenders import contenders, fallback, greedy, longest
@@ -50,6 +50,13 @@ def test_one_sample_is_enough_where_nothing_is_left_to_chance(
     model = ModelConfig.model_validate({"url": "http://localhost:1/v1", "extra": extra})
     row = {"about": "x", "source": "x", "think": False, "sampling": sampling}
     assert greedy(model, mode("mine", load_modes({"mine": row}))) is one
+
+
+def test_what_is_recommended_for_the_model_leaves_something_to_chance() -> None:
+    here = ModelConfig.model_validate({"embedded": "digits", "engine": "transformers"})
+    assert not greedy(here, mode("think"), Sampling(temperature=0.6))
+    served = ModelConfig.model_validate({"url": "http://localhost:1/v1", "extra": {"temperature": 0}})
+    assert greedy(served, mode("think"), Sampling(temperature=0.6))  # it is not recommended to who has decided
 
 
 def test_transformers_draw_the_likeliest_token_if_not_told_otherwise() -> None:
