@@ -21,6 +21,10 @@ class Advice:
     think: Sampling = _UNSAID
     direct: Sampling = _UNSAID
 
+    def at(self, thinking_budget: int | None) -> Sampling:
+        """What holds with this budget (0: thinking is off)."""
+        return self.direct if thinking_budget == 0 else self.think
+
 
 UNADVISED = Advice()
 """Of a model that nothing is known of."""

@@ -57,10 +57,10 @@ def text_likenesses(answers: Sequence[str | None], embedder: Embedder) -> Double
     """The same for every two of R answers that are texts, longer than a short one, (R, R); 0.0 for others and on the
     diagonal: of those, whether they agree says all."""
     found = np.zeros((len(answers), len(answers)))
-    replies = [_Reply.of(answer) for answer in answers]
+    replies = [None if answer is None or is_short(answer) else _Reply.of(answer) for answer in answers]
     for a, b in combinations(range(len(answers)), 2):
         one, other = replies[a], replies[b]
-        if one is not None and other is not None and one.text is not None and other.text is not None:
+        if one is not None and other is not None:
             found[a, b] = found[b, a] = one.like(other, embedder)
     return found
 

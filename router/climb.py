@@ -98,8 +98,10 @@ def _whole_ones(
     who = f"{', '.join(names[:-1])} and {names[-1]}"
     if (codes >= 0).all() and (codes == codes[0]).all():
         return [f"{who} agree"]
-    alike = text_likenesses(said, climb.embedder) if climb.model.texts and climb.embedder is not None else np.zeros(0)
-    return [f"{who} have answered, alike to {alike.max():.0%}" if alike.any() else f"{who} differ"]
+    alike = _alike(climb, said)
+    if alike is not None and alike.any():
+        return [f"{who} have answered, alike to {alike.max():.0%}"]
+    return [f"{who} differ"]
 
 
 def _state(ladder: Ladder, answers: Mapping[str, int], evidence: Sequence[Attempt]) -> State:
@@ -140,8 +142,12 @@ def _row(table: LadderTable, climb: Climb, answers: dict[str, int], evidence: Se
     tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
     nothing: Mapping[str, float] = {}
     signs = [evidence[answers[r]].signs if r in answers else nothing for r in model.routes]
-    alike = text_likenesses(said, climb.embedder) if model.texts and climb.embedder is not None else None
-    return table.row(climb.features, tokens, codes, signs, alike)
+    return table.row(climb.features, tokens, codes, signs, _alike(climb, said))
+
+
+def _alike(climb: Climb, said: Sequence[str | None]) -> Doubles | None:
+    """How far each two of these answers that are texts say the same; None where the ladder does not compare texts."""
+    return text_likenesses(said, climb.embedder) if climb.model.texts and climb.embedder is not None else None
 
 
 def _allowed(

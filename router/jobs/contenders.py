@@ -86,9 +86,8 @@ def greedy(model: ModelConfig, mode: Mode, advised: Sampling = _UNSAID) -> bool:
 
 
 def _is_greedy(router: Router, route: Route) -> bool:
-    advised = router.advice[route.model]
-    sampling = advised.direct if route.thinking_budget == 0 else advised.think
-    return greedy(router.models[route.model], catalogued(route.mode, router.modes), sampling)
+    advised = router.advice[route.model].at(route.thinking_budget)
+    return greedy(router.models[route.model], catalogued(route.mode, router.modes), advised)
 
 
 def fallback(entered: Sequence[Contender], model: str) -> Contender | None:

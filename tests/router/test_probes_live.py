@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from embedded import ask, embedded_router
 
 from pointsman.domain import Purpose, Query, Wish
 from pointsman.router import Router
-from pointsman.router.live import Answered, collect
+from pointsman.router.live import Answered
 from pointsman.router.signs import NAMES
-
-PRICE = {"input": 0.1, "output": 1.0}
 
 
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with Router.from_config(
-        home=home,
-        models={
-            "digits": {"engine": "llamacpp", "embedded": "digits"},
-            "smollm2": {"engine": "llamacpp", "embedded": "smollm2"},
-        },
-        routes={
-            "small": {"model": "digits", "mode": "direct", "thinking_budget": 0, "price": PRICE},
-            "full": {"model": "digits", "mode": "think", "price": PRICE},
-            "chat": {"model": "smollm2", "mode": "direct", "thinking_budget": 0, "price": PRICE},
-        },
-        safe_route="full",
-        evidence={"ask": ["p_right", "stated_confidence", "again"], "max_tokens": 100},
-    ) as made:
+    ask_all = ["p_right", "stated_confidence", "again"]
+    with embedded_router(tmp_path_factory.mktemp("home"), ask=ask_all, max_tokens=100) as made:
         yield made
 
 
@@ -39,15 +24,7 @@ def asked(router: Router, text: str, route: str) -> Answered:
     # SmolLM2 goes on and on; its first sentence is its answer here.
     stop = (".", "\n") if route == "chat" else ()
     query = Query(messages=({"role": "user", "content": text},), stop=stop)
-
-    async def run() -> Answered:
-        if not router.engines:
-            await router.open_engines(endpoints)
-        _, answered = await collect(router.run(query, Wish(route=route), signs=True))
-        return answered
-
-    endpoints = router.endpoints() if not router.engines else {}
-    return router.portal().call(run)
+    return ask(router, query, Wish(route=route), signs=True)[1]
 
 
 def test_digits_shows_by_its_probabilities_what_it_knows(router: Router) -> None:

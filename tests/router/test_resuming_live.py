@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from embedded import ask, embedded_router
 from laddered import learnt_ladder
 
 from pointsman.backends import Text, Thought
@@ -15,10 +15,9 @@ from pointsman.classifiers.ladder_model import LadderModel, StateModel
 from pointsman.domain import Finish, Query, Sampling, Wish
 from pointsman.router import Router
 from pointsman.router.decide import Learnt
-from pointsman.router.live import Answered, LiveEvent, collect
+from pointsman.router.live import LiveEvent
 from pointsman.router.objectives import Point
 
-PRICE = {"input": 0.1, "output": 1.0}
 CAP = 12
 POEM = Query(
     messages=({"role": "user", "content": "Write two sentences about the sea."},),
@@ -50,31 +49,8 @@ def _fitted(done: tuple[int, ...], weights: np.ndarray) -> StateModel:
 
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
-    home: Path = tmp_path_factory.mktemp("home")
-    with Router.from_config(
-        home=home,
-        models={
-            "smollm2": {"engine": "llamacpp", "embedded": "smollm2"},
-            "digits": {"engine": "llamacpp", "embedded": "digits"},
-        },
-        routes={
-            "chat": {"model": "smollm2", "mode": "direct", "thinking_budget": 0, "price": PRICE},
-            "full": {"model": "digits", "mode": "think", "price": PRICE},
-        },
-        safe_route="full",
-        evidence={"max_tokens": CAP},
-    ) as made:
+    with embedded_router(tmp_path_factory.mktemp("home"), max_tokens=CAP) as made:
         yield made
-
-
-def ask(router: Router, query: Query, wish: Wish | None = None) -> tuple[list[LiveEvent], Answered]:
-    async def run() -> tuple[list[LiveEvent], Answered]:
-        if not router.engines:
-            await router.open_engines(endpoints)
-        return await collect(router.run(query, wish))
-
-    endpoints = router.endpoints() if not router.engines else {}
-    return router.portal().call(run)
 
 
 def climb(router: Router, first: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ....classifiers import Artifact, Embedder
 from ....classifiers.ladder_model import LadderModel
 from ....classifiers.smoothers import Predict, Smooth
+from ....classifiers.support import Standard, with_constant
 from ....domain import Objective, Price
 from ....errors import DataError
 from ...climb import ladder_of
@@ -118,5 +119,5 @@ def _product(mean: Doubles | None, scale: Doubles | None, weights: NDArray[np.fl
     """(1, standardised rows) times the weights; None where nothing was fitted."""
     if mean is None or scale is None or weights is None:
         return None
-    w = weights.astype(np.float64)
-    return lambda rows: np.concatenate([np.ones((len(rows), 1)), (rows - mean) / scale], axis=1) @ w
+    standard, w = Standard(mean, scale), weights.astype(np.float64)
+    return lambda rows: with_constant(standard(rows)) @ w
