@@ -21,9 +21,8 @@ from .foreign import readable
 from .inline import Inline
 from .markers import Begin
 from .prompts import Prompts
-from .sse import ServerEvent
 from .stops import Bounds
-from .transport import Transport
+from .wire import Wire
 
 READ_ON_S, READ_ON_CHUNKS = 1.0, 32
 """For how long, and how much, a reply is read after it was cut, so that its usage may come."""
@@ -41,9 +40,8 @@ class _Request:
 class Exchange:
     """Sends the passes of calls to one server. `two_pass` and `watched` (budget.py) run on `once`."""
 
-    def __init__(self, dialect: Dialect, transport: Transport, prompts: Prompts) -> None:
-        self._dialect, self._transport, self._prompts = dialect, transport, prompts
-        self._backend = transport.target.backend
+    def __init__(self, backend: str, dialect: Dialect, wire: Wire, prompts: Prompts) -> None:
+        self._backend, self._dialect, self._wire, self._prompts = backend, dialect, wire, prompts
         self._inline = Inline(prompts, renders=dialect.render is not None)
 
     async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
@@ -82,8 +80,7 @@ class Exchange:
         watches = thinking or call.resumable  # a server passes on what it held back when it cuts
         bounds = Bounds(call.stop if watches else (), call.max_answer_tokens if thinking else None)
         first: float | None = None
-        stream = self._transport.stream(request.path, request.body, call.deadline_ms)
-        async with aclosing(self._chunks(stream)) as chunks:
+        async with aclosing(self._wire.chunks(request.path, request.body, call.deadline_ms)) as chunks:
             async for chunk in chunks:
                 with readable(self._backend):
                     found = reader.read(chunk)
@@ -134,24 +131,6 @@ class Exchange:
         self._inline.saw(int(reader.marked) if read_as_thought else reader.stray_ends)
         unmarked = read_as_thought and not reader.marked and not self._inline.proven
         return unmarked and finish is Finish.STOP and reader.thought_seen
-
-    async def _chunks(self, stream: AsyncGenerator[ServerEvent, None]) -> AsyncGenerator[Json, None]:
-        """The JSON of a stream's events up to `[DONE]`."""
-        over = False
-        async with aclosing(stream) as events:
-            async for event in events:
-                over = over or event.data == "[DONE]"
-                if over and not self._dialect.reuse_after_stream:
-                    return
-                if over:  # read to the end: only so can the connection be used again
-                    continue
-                try:
-                    chunk = orjson.loads(event.data)
-                except orjson.JSONDecodeError as error:
-                    raise BackendUnavailable("sent an event that is not JSON", backend=self._backend) from error
-                if not isinstance(chunk, dict):
-                    raise BackendUnavailable("sent an event that is no object", backend=self._backend)
-                yield chunk
 
     async def _request(self, call: Call, facts: Facts, *, thinking: bool, nonempty: bool) -> _Request:
         prefixed = bool(call.thought_prefix or call.answer_prefix)

@@ -27,6 +27,7 @@ from .family_rows import Family
 from .foreign import readable
 from .prompts import Prompts
 from .transport import Target, Transport
+from .wire import HttpWire, MakeWire
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,9 @@ class OpenAIEngine:
         target: Target,
         limits: EnginesConfig | None = None,
         families: Sequence[Family] | None = None,
+        wire: MakeWire = HttpWire,
     ) -> None:
-        self._name, self._config, self._families = name, config, families
+        self._name, self._config, self._families, self._wire = name, config, families, wire
         self._limits = limits or EnginesConfig()
         self._transport = Transport(target, config.timeouts)
         self._speak(dialect)
@@ -130,7 +132,7 @@ class OpenAIEngine:
     def _speak(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._prompts = Prompts(dialect, self._transport)
-        self._exchange = Exchange(dialect, self._transport, self._prompts)
+        self._exchange = Exchange(self._name, dialect, self._wire(dialect, self._transport), self._prompts)
 
     def _learns(self, error: BackendRejected, plan: _Plan) -> bool:
         """Whether a refusal tells how the server wants to be spoken to, so that asking again makes sense: also where
