@@ -35,6 +35,8 @@ class Decoder:
     character split over pieces is whole again, and an invalid byte becomes U+FFFD. What is incomplete when the stream
     ends is dropped, as the standard demands."""
 
+    accept = "text/event-stream"
+
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._rest = bytearray()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -48,6 +48,16 @@ class Target:
         return self.root + path if path.startswith("/") else f"{self.url}/{path}"
 
 
+class Framing(Protocol):
+    """What finds the events in the bytes of a stream. accept: its media type."""
+
+    accept: str
+
+    def feed(self, piece: bytes) -> list[ServerEvent]:
+        """The events that these bytes complete, in order. Raises EventTooLargeError."""
+        ...
+
+
 class Transport:
     """Requests to one server, from any event loop (each has its own connections). Raises BackendError only."""
 
@@ -68,17 +78,20 @@ class Transport:
         """The JSON that POST returns."""
         return await self._whole("POST", path, body)
 
-    async def stream(self, path: str, body: Json, deadline_ms: float | None) -> AsyncGenerator[ServerEvent, None]:
-        """The events of a POST that answers with an event stream. Closing the generator closes the connection, by
+    async def stream(
+        self, path: str, body: Json, deadline_ms: float | None, framing: Callable[[], Framing] = Decoder
+    ) -> AsyncGenerator[ServerEvent, None]:
+        """The events of a POST that answers with a stream of them. Closing the generator closes the connection, by
         which the server notices that nobody listens."""
         total = self._timeouts.total if deadline_ms is None else min(deadline_ms, self._timeouts.total)
         end = time.monotonic() + total / 1e3
         first = time.monotonic() + self._timeouts.first_byte / 1e3
-        decoder = Decoder()
+        decoder = framing()
+        headers = {**_JSON, "Accept": decoder.accept}
         with _mapped(self.target):
             async with _until(min(first, end), self._late(end, total)):
                 response = await self._session().post(
-                    self.target.at(path), data=orjson.dumps(body), headers=_SSE, allow_redirects=False
+                    self.target.at(path), data=orjson.dumps(body), headers=headers, allow_redirects=False
                 )
         try:
             with _mapped(self.target):
@@ -185,7 +198,6 @@ class Transport:
 
 
 _JSON = {"Content-Type": "application/json"}
-_SSE = {**_JSON, "Accept": "text/event-stream"}
 
 
 @asynccontextmanager
