@@ -4,6 +4,7 @@
 observations through a `Constellation`."""
 
 from .artifacts import Action, ArtifactRow, Promotion
+from .checks import CheckRow
 from .config import StoreConfig
 from .constellations import Constellation, DerivedRoute, RecordedRoute, read_constellation, write_constellation
 from .export import Pruned
@@ -21,6 +22,7 @@ __all__ = [
     "UNIT_PRICE",
     "Action",
     "ArtifactRow",
+    "CheckRow",
     "Constellation",
     "DerivedRoute",
     "Label",

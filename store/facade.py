@@ -11,8 +11,9 @@ from types import TracebackType
 
 from ..domain import Decision, Json, Observation, Outcome, Query
 from ..errors import NotFound, StoreError
-from . import artifacts, export, history, ledger, schema
+from . import artifacts, checks, export, history, ledger, schema
 from .artifacts import ArtifactRow, Promotion
+from .checks import CheckRow
 from .config import StoreConfig
 from .database import Database
 from .export import Form, Pruned
@@ -175,6 +176,14 @@ class Store:
     def promotions(self) -> list[Promotion]:
         """Every promotion and rollback, oldest first. Raises StoreError."""
         return artifacts.promotions(self._database)
+
+    def add_checks(self, rows: Sequence[CheckRow]) -> None:
+        """Keeps what `pointsman check` found, at once. Raises StoreError."""
+        checks.add(self._database, rows)
+
+    def checks(self) -> list[CheckRow]:
+        """What was found of each route when it was last checked, by the routes' names. Raises StoreError."""
+        return checks.latest(self._database)
 
     def _earlier(self, decision_id: str) -> Sequence[Outcome]:
         try:

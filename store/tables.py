@@ -202,3 +202,22 @@ promotions = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 """What was put to serve, in order; only ever appended. A rollback's `artifact_id` is what it went back to."""
+
+checks = Table(
+    "checks",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("route", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("thinking_budget", BigInteger),
+    Column("engine", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("enforced", String, nullable=False),
+    Column("findings", _Json, nullable=False),
+    Index(None, "route"),
+)
+"""One row a route that `pointsman check` looked at: what it found, on which engine, and by what to tell whether that is
+still the same one (`fingerprint`)."""
