@@ -57,7 +57,8 @@ class Dialect:
     continue_thought or continue_answer), by the rendered text on /completions (`raw`), or not at all.
     sampling: our names to the engine's for what OpenAI's schema lacks. grammar: dotted path for a grammar.
     warnings: sentences by what the engine ignores. reuse_after_stream: a connection may be used again after a
-    stream. health, render, tokenize, detokenize: see Service."""
+    stream. swaps: the server loads the model that is asked for, and another one may have to go for it. health, render,
+    tokenize, detokenize: see Service."""
 
     name: str
     title: str
@@ -81,6 +82,7 @@ class Dialect:
     logprobs_with_tools: bool = True
     warnings: dict[str, str] = field(default_factory=dict[str, str])
     reuse_after_stream: bool = True
+    swaps: bool = False
     health: str | None = None
     render: Service | None = None
     tokenize: Service | None = None

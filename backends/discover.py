@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..domain import Capabilities, Json
 from ..errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
@@ -22,6 +22,9 @@ from .transport import Target, Transport
 _LIMIT_MS = 2_000
 """The longest wait for one answer, in milliseconds. There are two rounds of parallel requests, on Ollama three."""
 
+KEY_HINT = "set POINTSMAN_UPSTREAM_API_KEY"
+"""What to do where a server wants a key."""
+
 _NO_MODELS = "lists no model that generates text. Load one there, then try again."
 
 _SHOWN = 64
@@ -31,22 +34,24 @@ _SHOWN = 64
 @dataclass(frozen=True, slots=True)
 class Discovered:
     """A server. url: its OpenAI address (`…/v1`); dialect: a name of `dialects.yaml`, "openai" where nothing says more;
-    version: as the server tells it, "" where it does not; capabilities: by model id."""
+    version: as the server tells it, "" where it does not; capabilities: by model id; families: names of
+    `families.yaml` by model id, those that are known."""
 
     url: str
     dialect: str
     version: str
     models: tuple[ModelInfo, ...]
     capabilities: Mapping[str, Capabilities]
+    families: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-async def discover(url: str, api_key: str | None = None) -> Discovered:
+async def discover(url: str, api_key: str | None = None, *, key_hint: str = KEY_HINT) -> Discovered:
     """Ask a server what it is and which models it has; takes at most about six seconds.
 
-    url: the server's address, with or without `/v1`. Raises BackendUnavailable (not reachable, loading, no models),
-    BackendTimeout, BackendRejected (wants a key, refuses it, is no OpenAI-compatible server); each message says what
-    to do."""
-    base, rows = await _list_models(url, api_key)
+    url: the server's address, with or without `/v1`; key_hint: what to do where it wants a key. Raises
+    BackendUnavailable (not reachable, loading, no models), BackendTimeout, BackendRejected (wants a key, refuses it, is
+    no OpenAI-compatible server, is Pointsman itself); each message says what to do."""
+    base, rows = await _list_models(url, api_key, key_hint)
     async with aclosing(_transport(base, api_key)) as transport:
         answers = await asyncio.gather(*(_asked(transport, path) for path in PATHS.values()))
         evidence = Evidence(rows, {name: found for name, found in zip(PATHS, answers, strict=True) if found})
@@ -54,6 +59,8 @@ async def discover(url: str, api_key: str | None = None) -> Discovered:
         if dialect == "ollama":
             evidence = replace(evidence, shown=await _shown(transport, rows))
         models = models_of(dialect, evidence)
+    if evidence.owned_by("pointsman"):
+        raise BackendRejected("is Pointsman itself: give the addresses of the servers behind it", backend=base)
     if not models:
         raise BackendUnavailable(_NO_MODELS, backend=base)
     return Discovered(
@@ -62,6 +69,7 @@ async def discover(url: str, api_key: str | None = None) -> Discovered:
         version=version,
         models=tuple(model.info() for model in models),
         capabilities={model.id: model.capabilities() for model in models},
+        families={model.id: family for model in models if (family := model.family()) is not None},
     )
 
 
@@ -70,11 +78,11 @@ def _transport(base: str, api_key: str | None) -> Transport:
     return Transport(Target("upstream", base, api_key), limits)
 
 
-async def _list_models(url: str, api_key: str | None) -> tuple[str, tuple[Json, ...]]:
+async def _list_models(url: str, api_key: str | None, key_hint: str) -> tuple[str, tuple[Json, ...]]:
     """The OpenAI address and its list of models. An address without `/v1` is tried with it and as it is."""
     given = url.rstrip("/")
     bases = (given,) if given.endswith("/v1") else (f"{given}/v1", given)
-    replies = await asyncio.gather(*(_listing(base, api_key) for base in bases))
+    replies = await asyncio.gather(*(_listing(base, api_key, key_hint) for base in bases))
     errors: list[BackendError] = []
     for base, reply in zip(bases, replies, strict=True):
         if not isinstance(reply, BackendError):
@@ -84,13 +92,15 @@ async def _list_models(url: str, api_key: str | None) -> tuple[str, tuple[Json, 
     raise next((error for error in errors if error.status in (401, 403)), errors[0])
 
 
-async def _listing(base: str, api_key: str | None) -> tuple[Json, ...] | BackendError:
+async def _listing(base: str, api_key: str | None, key_hint: str) -> tuple[Json, ...] | BackendError:
     """The rows of GET models at one address, or a clear error why there are none."""
     async with aclosing(_transport(base, api_key)) as transport:
         try:
             reply = as_object(await transport.get("models"))
         except BackendError as error:
-            return _explained(error, base, api_key)
+            return _explained(
+                error, base, f"wants a key: {key_hint}" if api_key is None else "refuses the key that it was given"
+            )
     rows = tuple(row for row in as_objects(reply.get("data")) if isinstance(row.get("id"), str))
     if rows:
         return rows
@@ -99,12 +109,11 @@ async def _listing(base: str, api_key: str | None) -> tuple[Json, ...] | Backend
     return _no_openai(base)
 
 
-def _explained(error: BackendError, base: str, api_key: str | None) -> BackendError:
-    """The error with what to do about it."""
+def _explained(error: BackendError, base: str, locked: str) -> BackendError:
+    """The error with what to do about it; locked: what to say where the key is the trouble."""
     status = error.status
     if status in (401, 403):
-        problem = "refuses the key that it was given" if api_key else "wants a key: set POINTSMAN_UPSTREAM_API_KEY"
-        return BackendRejected(f"{problem} (HTTP {status})", backend=base, status=status)
+        return BackendRejected(f"{locked} (HTTP {status})", backend=base, status=status)
     if isinstance(error, BackendTimeout):
         return BackendTimeout(f"did not answer within {_LIMIT_MS / 1e3:.0f} s", backend=base, status=status)
     if isinstance(error, BackendRejected):

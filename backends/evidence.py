@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..domain import Capabilities, Json
 from .engine import ModelInfo
-from .families import Thinking, parameters, parameters_from_name, thinking_of
+from .families import Thinking, family_of, parameters, parameters_from_name, thinking_of
 
 PATHS = {
     "props": "/props",
@@ -64,6 +64,11 @@ class Model:
         """What the list of models shows of it."""
         return ModelInfo(self.id, self.context, parameters(self.names, self.counted), self.owner)
 
+    def family(self) -> str | None:
+        """The family that its names tell."""
+        row = family_of(self.names)
+        return None if row is None else row.name
+
     def capabilities(self) -> Capabilities:
         """What it can do. What the server says goes before what its template and its names say."""
         known = thinking_of(self.names, self.template)
@@ -84,6 +89,8 @@ def identified(evidence: Evidence) -> tuple[str, str]:
     props = evidence.answer("props")
     sglang = evidence.answer("sglang") or evidence.answer("sglang_before")
     version = _text(evidence.answer("version").get("version"))
+    if evidence.owned_by("llama-swap"):
+        return "llamaswap", version
     if evidence.owned_by("llamacpp") or "default_generation_settings" in props:
         return "llamacpp", _text(props.get("build_info"))
     if evidence.owned_by("sglang") or ("tokenizer_path" in sglang and "version" in sglang):

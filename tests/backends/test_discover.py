@@ -343,3 +343,25 @@ async def test_all_evidence_is_asked_for_at_once():
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app) as server:
         assert (await discover(str(server.make_url("/v1")))).version == "0.11"
+
+
+async def test_llama_swap_is_told_by_its_owner_and_families_by_name():
+    """What stands behind it is told by its models' names alone; nothing is loaded to ask."""
+    rows = [{"id": one, "owned_by": "llama-swap", "status": {"value": "unloaded"}} for one in ("Qwen3-8B", "odd")]
+    async with serving({"/v1/models": listing(*rows)}) as (url, asked):
+        found = await discover(url)
+    assert (found.dialect, found.families) == ("llamaswap", {"Qwen3-8B": "Qwen3 hybrid"})
+    assert found.capabilities["Qwen3-8B"].switchable
+    assert not [path for path in asked if "completion" in path or "upstream" in path]
+
+
+async def test_pointsman_itself_is_no_server_to_route_to():
+    async with serving({"/v1/models": listing({"id": "auto", "owned_by": "pointsman"})}) as (url, _):
+        with pytest.raises(BackendRejected, match="is Pointsman itself"):
+            await discover(url)
+
+
+async def test_the_hint_for_a_missing_key_is_the_callers():
+    async with serving({"/v1/models": (401, {"error": "no"})}) as (url, _):
+        with pytest.raises(BackendRejected, match="wants a key: use --key-env"):
+            await discover(url, key_hint="use --key-env")
