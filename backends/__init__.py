@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .exact import suspect
     from .families import load_families, parameters
     from .family_rows import Family
+    from .identity import Identity, identify
     from .launch import Endpoint, Supervisor, running
     from .outages import Outages
     from .preflight import check_model
@@ -57,6 +58,7 @@ _WHERE = {
     "Family": "family_rows",
     "Finished": "engine",
     "Health": "engine",
+    "Identity": "identity",
     "Mode": "catalogue",
     "ModelConfig": "config",
     "ModelInfo": "engine",
@@ -76,6 +78,7 @@ _WHERE = {
     "dialect": "dialects",
     "embedded_path": "embedded",
     "gone_on": "budget",
+    "identify": "identity",
     "load_families": "families",
     "load_modes": "catalogue",
     "mode": "catalogue",
@@ -104,6 +107,7 @@ __all__ = [
     "Family",
     "Finished",
     "Health",
+    "Identity",
     "Mode",
     "ModelConfig",
     "ModelInfo",
@@ -123,6 +127,7 @@ __all__ = [
     "dialect",
     "embedded_path",
     "gone_on",
+    "identify",
     "load_families",
     "load_modes",
     "mode",
