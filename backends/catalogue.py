@@ -1,23 +1,26 @@
 """The catalogue of modes that only change what is sent, and how one becomes a call.
 
-The rows are in `modes.yaml`; owners add their own (`load_modes`). Modes that loop (votes, early exit) are not here.
+The rows are in `modes.yaml`; owners add their own (`load_modes`). A row may take a number (mode_parameter.py). Modes
+that loop (votes, early exit) are not here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 from ..domain import Call, Json, Query, Route, Sampling
-from ..errors import BadRequest
+from ..errors import BadRequest, ConfigError
+from .mode_parameter import Parameter, fill, placeholders, read_number, read_parameter, taken_apart
 from .rows import Where, Wrong, checked_row, read_rows, wrong_in
 from .sampling import UNADVISED, Advice, merged, read_sampling
 
 _FILE = Path(__file__).with_name("modes.yaml")
 _SYSTEM_ROLES = ("system", "developer")
+_TEXTS = ("system", "user_suffix", "prefill")
 _UNSAID = Sampling()
 
 
@@ -32,7 +35,8 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Mode:
     """A row of the catalogue: how a model is asked to reason. `think`: whether it may think, up to its route's budget;
-    the texts are empty where the mode adds nothing; `sampling` holds where the caller does not say."""
+    the texts are empty where the mode adds nothing; `sampling` holds where the caller does not say. given: the value of
+    the parameter, where the name that the row was asked for by told one, or its default."""
 
     name: str
     about: str
@@ -43,16 +47,42 @@ class Mode:
     prefill: str = ""
     examples: tuple[Example, ...] = ()
     sampling: Sampling = _UNSAID
+    parameter: Parameter | None = None
+    given: int | None = None
+
+    @property
+    def own_budget(self) -> int | None:
+        """The thinking budget that was asked for with the mode, as in think(512); None: none was."""
+        return self.given if self.parameter is not None and self.parameter.budget else None
+
+    def budget(self, budget: int | None) -> int | None:
+        """The thinking budget of a route with this one: 0 where the mode does not think, the mode's own where there is
+        one. Raises BadRequest where the two contradict each other."""
+        if not self.think:
+            return 0
+        if self.own_budget is None:
+            return budget
+        if budget not in (None, self.own_budget):
+            asked = "no thought" if budget == 0 else f"a thinking budget of {budget}"
+            raise BadRequest(
+                f"The mode {self.name}({self.given}) thinks up to {self.given} tokens, but {asked} is asked for: they "
+                "contradict.",
+                field="mode",
+            )
+        return self.own_budget
 
 
-def load_modes(extra: Mapping[str, Any] | None = None, *, where: str = "modes") -> Mapping[str, Mode]:
+def _unplaced(_mode: str, _field: str | None) -> str:
+    return "modes"
+
+
+def load_modes(extra: Mapping[str, Any] | None = None, where: Where = _unplaced) -> Mapping[str, Mode]:
     """The catalogue, with the owner's rows added (an owner's row replaces a shipped one of the same name).
 
-    extra: rows by name as `modes.yaml` has them, already parsed; `where` is what errors call their place. Raises
-    ConfigError naming the field and what is allowed."""
+    extra: rows by name as `modes.yaml` has them, already parsed; `where` tells errors their place. Raises ConfigError
+    naming the field and what is allowed."""
     shipped = read_modes(_FILE.read_text(encoding="utf-8"), _FILE.name)
-    added = _rows(dict(extra or {}), lambda _mode, _field: where)
-    return MappingProxyType({**shipped, **added})
+    return MappingProxyType({**shipped, **_rows(dict(extra or {}), where)})
 
 
 def read_modes(text: str, file: str) -> dict[str, Mode]:
@@ -62,21 +92,43 @@ def read_modes(text: str, file: str) -> dict[str, Mode]:
 
 
 def mode(name: str, modes: Mapping[str, Mode] | None = None) -> Mode:
-    """The mode of this name, from `modes` or else `MODES`. Raises BadRequest listing the known ones."""
+    """The mode of this name, from `modes` or else `MODES`: `concise(60)`, or `concise` with its default. The row that
+    comes back is named in full, `concise(60)` both times; but where the parameter is the thinking budget, or comes from
+    the estimate unless it was given, by its own name alone.
+
+    Raises BadRequest: an unknown mode (lists the known ones), a parameter that it does not have or cannot be."""
     known = MODES if modes is None else modes
-    if name not in known:
-        raise BadRequest(f"Unknown mode {name!r}. Known: {', '.join(known)}.", field="mode", code="mode_not_found")
-    return known[name]
+    base, given = taken_apart(name)
+    if base not in known:
+        raise BadRequest(f"Unknown mode {name!r:.80}. Known: {', '.join(known)}.", field="mode", code="mode_not_found")
+    row = known[base]
+    if (parameter := row.parameter) is None:
+        if given is not None:
+            raise BadRequest(f"{name:.80}: the mode {base} takes no parameter; write {base}.", field="mode")
+        return row
+    if given is not None:
+        value = read_number(base, given, parameter)
+    else:
+        value = None if parameter.estimated else parameter.default
+    shown = base if value is None or parameter.budget else f"{base}({value})"
+    return replace(row, name=shown, given=value)
 
 
-def prepare(query: Query, route: Route, modes: Mapping[str, Mode] | None = None, advice: Advice = UNADVISED) -> Call:
+def prepare(
+    query: Query,
+    route: Route,
+    modes: Mapping[str, Mode] | None = None,
+    advice: Advice = UNADVISED,
+    expected: float | None = None,
+) -> Call:
     """The call that puts a query to a route in its mode. Pure; the caller's messages are not changed.
 
     The mode's system text follows the caller's own; its sampling holds only where the caller says nothing, and what is
     advised for the route's model (`advised.py`) only where neither does; a mode that does not think has a thinking
-    budget of 0, whatever the route's. Raises BadRequest for an unknown mode."""
-    row = mode(route.mode, modes)
-    budget = route.thinking_budget if row.think else 0
+    budget of 0, whatever the route's. expected: tokens that the answer is likely to take, as measured (None: unknown).
+    Raises BadRequest for an unknown mode, or one whose budget is not the route's."""
+    row = _filled(mode(route.mode, modes), expected)
+    budget = row.budget(route.thinking_budget)
     return Call(
         messages=_messages(query.messages, row),
         thinking_budget=budget,
@@ -90,6 +142,14 @@ def prepare(query: Query, route: Route, modes: Mapping[str, Mode] | None = None,
         tool_choice=query.tool_choice,
         extra=dict(query.extra),
     )
+
+
+def _filled(row: Mode, expected: float | None) -> Mode:
+    """The row with its texts as the model gets them."""
+    value = row.given
+    if value is None and row.parameter is not None:
+        value = row.parameter.value(expected)
+    return replace(row, **{name: fill(getattr(row, name), row.parameter, value) for name in _TEXTS})
 
 
 def _messages(messages: tuple[Json, ...], row: Mode) -> tuple[Json, ...]:
@@ -127,9 +187,29 @@ def _rows(data: dict[str, object], where: Where) -> dict[str, Mode]:
 
 def _row(name: str, data: object, where: Where) -> Mode:
     """One checked row. Raises ConfigError."""
-    known = tuple(one.name for one in fields(Mode) if one.name != "name")
-    row = checked_row(name, data, where, known, ("about", "source", "think"))
-    return Mode(name=name, **{field: _value(name, field, value, where) for field, value in row.items()})
+    known = tuple(one.name for one in fields(Mode) if one.name not in ("name", "given"))
+    checked = checked_row(name, data, where, known, ("about", "source", "think"))
+    if set(name) & set("()"):
+        problem = "cannot have parentheses in its name: they hold a parameter"
+        raise ConfigError(problem, field=name, where=where(name, None))
+    row = Mode(name=name, **{field: _value(name, field, value, where) for field, value in checked.items()})
+    _check_parameter(row, where)
+    return row
+
+
+def _check_parameter(row: Mode, where: Where) -> None:
+    """Raises ConfigError where texts and parameter do not belong together."""
+    parameter, wrong = row.parameter, wrong_in(row.name, "parameter", where)
+    named = sum(placeholders(getattr(row, text), parameter, wrong_in(row.name, text, where)) for text in _TEXTS)
+    if parameter is None:
+        return
+    if parameter.budget:
+        if not row.think:
+            raise wrong("sets a thinking budget, but the mode does not think: leave it out, or write think: true", "")
+        if named:
+            raise wrong("is the thinking budget, which a route need not have: no text can name it", "")
+    elif not named:
+        raise wrong(f"is never used: write {{{parameter.name}}} in one of {', '.join(_TEXTS)}, or leave it out", "")
 
 
 def _value(name: str, field: str, value: object, where: Where) -> Any:
@@ -141,6 +221,8 @@ def _value(name: str, field: str, value: object, where: Where) -> Any:
         return value
     if field == "examples":
         return _examples(value, wrong)
+    if field == "parameter":
+        return read_parameter(value, wrong)
     if field == "sampling":
         return read_sampling(value, wrong)
     if not isinstance(value, str):

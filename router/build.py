@@ -72,19 +72,21 @@ def dearness(route: Route) -> tuple[float, float]:
 
 def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, modes: Mapping[str, Mode] | None) -> Route:
     try:
-        thinks = mode(config.mode, modes).think
+        row = mode(config.mode, modes)
     except BadRequest as error:
         raise ConfigError(error.problem, field=f"routes.{name}.mode") from None
     budget = config.thinking_budget
-    if not thinks:
-        if budget:
-            raise ConfigError(
-                f"the mode {config.mode} does not think, so it can have no thinking budget of {budget}",
-                field=f"routes.{name}.thinking_budget",
-            )
-        budget = 0
+    if not row.think and budget:
+        raise ConfigError(
+            f"the mode {row.name} does not think, so it can have no thinking budget of {budget}",
+            field=f"routes.{name}.thinking_budget",
+        )
+    try:
+        budget = row.budget(budget)
+    except BadRequest as error:
+        raise ConfigError(error.problem, field=f"routes.{name}.thinking_budget") from None
     able = Capabilities(context=model.context, continues=continues(model))
-    return Route(name, config.model, config.mode, budget, price, config.tier, able)
+    return Route(name, config.model, row.name, budget, price, config.tier, able)
 
 
 def _price(route: RouteConfig, model: ModelConfig, families: Sequence[Family]) -> Price:

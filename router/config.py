@@ -6,14 +6,14 @@ Every setting is `POINTSMAN_<NAME>` too, with `__` between levels (`POINTSMAN_ST
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ..backends import EnginesConfig, ModelConfig, load_families
+from ..backends import EnginesConfig, ModelConfig, load_families, load_modes
 from ..domain import Json, Objective, ObjectiveKind, Tier
 from ..errors import ConfigError
 from ..store import StoreConfig
@@ -42,7 +42,7 @@ class RouteConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(description="a name under `models:`")
-    mode: str = Field("think", description="how the model reasons: a row of the catalogue of modes")
+    mode: str = Field("think", description="how the model reasons: docs/modes.md")
     thinking_budget: int | None = Field(
         None, ge=0, le=1_000_000, description="the most tokens of thought; 0: off; absent: the model's own length"
     )
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     embedder: Literal["static", "onnx", "sentence-transformers"] = Field("static", description="the text encoder")
     embedder_path: Path | None = Field(None, description="folder of the encoder, where it is not the shipped one")
     engines: EnginesConfig = Field(default_factory=EnginesConfig, description="limits that hold for every engine")
-    modes: dict[str, Any] = Field(default_factory=dict[str, Any], description="further rows for the catalogue of modes")
+    modes: dict[str, Any] = Field(default_factory=dict[str, Any], description="further modes, by name: docs/modes.md")
     families: dict[str, Any] = Field(
         default_factory=dict[str, Any],
         description="further model families, by name, before the shipped ones: docs/families.md",
@@ -248,10 +248,11 @@ def _check(settings: Settings, origins: Origins) -> None:
     def wrong(problem: str, *field: str) -> ConfigError:
         return ConfigError(problem, field=".".join(field), where=_origin(field, origins))
 
-    def where(family: str, field: str | None) -> str:
-        return _origin(("families", family, *((field,) if field else ())), origins) or "families"
+    def within(section: str) -> Callable[[str, str | None], str]:
+        return lambda row, field: _origin((section, row, *((field,) if field else ())), origins) or section
 
-    load_families(settings.families, where)
+    load_families(settings.families, within("families"))
+    load_modes(settings.modes, within("modes"))
     known = ", ".join(sorted(settings.models)) or "none"
     for name, route in settings.routes.items():
         if route.model not in settings.models:

@@ -154,7 +154,10 @@ class Live:
 
     def _call(self, run: Run, route: Route) -> Call:
         advice = self._advice.get(route.model, UNADVISED)
-        return replace(prepare(run.considered.query, route, self.modes, advice), deadline_ms=self._deadline_ms)
+        known = run.considered.estimates.get(route.name)
+        expected = known.output_tokens if known is not None and known.measured else None
+        call = prepare(run.considered.query, route, self.modes, advice, expected)
+        return replace(call, deadline_ms=self._deadline_ms)
 
     def _resumed(self, run: Run, cut: Watch) -> Watch | None:
         """The rest of an answer that was cut; None where it must be asked for anew."""

@@ -127,15 +127,20 @@ class Router:
             if not isinstance(given, str):
                 raise BadRequest(f"{field} must be a name, not {given!r:.50}.", field=field)
         wish = parse_model_name(model, {route.name for route in self.routes}, set(self.models))
-        if mode is not None:
-            thinks = catalogued(mode, self.modes).think
-            # A bare model name means its unlimited thought only where no mode says otherwise.
-            wish = replace(wish, mode=mode, mode_thinks=thinks, unlimited=wish.unlimited and thinks)
         if thinking_budget is not None:
             wish = replace(wish, thinking_budget=check_budget(thinking_budget), unlimited=False)
+        if mode is not None:
+            wish = self._in_mode(wish, mode)
         if objective is not None:
             wish = replace(wish, objective=as_objective(objective))
         return wish
+
+    def _in_mode(self, wish: Wish, mode: str) -> Wish:
+        row = catalogued(mode, self.modes)
+        budget = wish.thinking_budget if row.own_budget is None else row.budget(wish.thinking_budget)
+        # A bare model name means its unlimited thought only where no mode says otherwise.
+        unlimited = wish.unlimited and row.think and budget is None
+        return replace(wish, mode=row.name, mode_thinks=row.think, thinking_budget=budget, unlimited=unlimited)
 
     def decide(self, query: Query, wish: Wish | None = None) -> Decision:
         """The decision on the text alone, recorded."""

@@ -22,7 +22,7 @@ def route(mode: str, budget: int | None = 64) -> Route:
 
 
 def test_the_shipped_modes_are_there_and_each_names_its_source():
-    assert set(MODES) == {"direct", "think", "concise", "draft", "solve"}
+    assert list(MODES) == ["direct", "think", "concise", "token-budget", "draft", "solve"]
     assert all("arXiv:" in row.source and row.about.endswith(".") for row in MODES.values())
 
 
@@ -63,19 +63,19 @@ def test_the_callers_system_text_stays_first_and_the_modes_follows():
     """One system message, since many templates take only one, and only at the beginning."""
     for role in ("system", "developer"):
         messages = ({"role": role, "content": "Speak French."}, *HELLO)
-        told = prepare(Query(messages), route("concise")).messages
+        told = prepare(Query(messages), route("solve")).messages
         assert [message["role"] for message in told] == [role, "user"]
-        assert told[0]["content"] == f"Speak French.\n\n{MODES['concise'].system}"
-    told = prepare(Query(HELLO), route("concise")).messages
-    assert told == ({"role": "system", "content": MODES["concise"].system}, *HELLO)
+        assert told[0]["content"] == f"Speak French.\n\n{MODES['solve'].system}"
+    told = prepare(Query(HELLO), route("solve")).messages
+    assert told == ({"role": "system", "content": MODES["solve"].system}, *HELLO)
 
 
 def test_content_in_parts_gets_a_part_more():
     messages = ({"role": "system", "content": [{"type": "text", "text": "Be kind."}]}, *HELLO)
-    told = prepare(Query(messages), route("concise")).messages
+    told = prepare(Query(messages), route("solve")).messages
     assert told[0]["content"] == [
         {"type": "text", "text": "Be kind."},
-        {"type": "text", "text": MODES["concise"].system},
+        {"type": "text", "text": MODES["solve"].system},
     ]
 
 
@@ -152,7 +152,7 @@ def test_preparing_changes_nothing_of_the_callers_and_loses_none_of_it(messages,
 
 
 def test_an_unknown_mode_is_a_bad_request_that_lists_the_known():
-    with pytest.raises(BadRequest, match="direct, think, concise, draft, solve") as caught:
+    with pytest.raises(BadRequest, match="direct, think, concise, token-budget, draft, solve") as caught:
         prepare(Query(HELLO), route("ponder"))
     assert caught.value.field == "mode"
     with pytest.raises(BadRequest, match="haiku"):
@@ -190,8 +190,10 @@ def test_a_wrong_row_is_named_by_file_line_and_field(text, where, field, problem
 
 def test_a_wrong_row_of_an_owner_is_named_by_its_field():
     with pytest.raises(ConfigError) as caught:
-        load_modes({"a": {"about": "A.", "source": "S", "think": 1}}, where="pointsman.yaml")
-    assert str(caught.value) == "pointsman.yaml: a.think: must be true or false"
+        load_modes(
+            {"a": {"about": "A.", "source": "S", "think": 1}}, lambda mode, field: f"pointsman.yaml:{mode}.{field}"
+        )
+    assert str(caught.value) == "pointsman.yaml:a.think: a.think: must be true or false"
 
 
 def test_an_empty_file_has_no_modes():

@@ -91,12 +91,45 @@ def test_a_model_without_a_route_is_one() -> None:
     [
         ({"model": "q", "mode": "ponder"}, "routes.full.mode", "ponder"),
         ({"model": "q", "mode": "direct", "thinking_budget": 5}, "routes.full.thinking_budget", "does not think"),
+        ({"model": "q", "mode": "direct(5)"}, "routes.full.mode", "takes no parameter"),
+        ({"model": "q", "mode": "concise(none)"}, "routes.full.mode", "words must be a whole number"),
+        ({"model": "q", "mode": "think(512)", "thinking_budget": 64}, "routes.full.thinking_budget", "contradict"),
+        (
+            {"model": "q", "mode": "think(512)", "thinking_budget": 0},
+            "routes.full.thinking_budget",
+            "no thought is asked",
+        ),
     ],
 )
 def test_a_route_that_cannot_be_is_refused(route: dict[str, Any], field: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         routes_of({"q": {"url": URL, "model": "Qwen3-8B"}}, {"full": route})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("route", "mode", "budget"),
+    [
+        ({"mode": "think(512)"}, "think", 512),
+        ({"mode": "think(512)", "thinking_budget": 512}, "think", 512),
+        ({"mode": "concise"}, "concise(60)", None),
+        ({"mode": "concise(25)", "thinking_budget": 64}, "concise(25)", 64),
+        ({"mode": "token-budget"}, "token-budget", None),
+        ({"mode": "solve"}, "solve", 0),
+    ],
+)
+def test_a_route_has_its_mode_in_full(route: dict[str, Any], mode: str, budget: int | None) -> None:
+    settings, _ = load(
+        None,
+        {
+            "models": {"q": {"url": URL, "model": "Qwen3-8B"}},
+            "routes": {"full": route | {"model": "q"}},
+            "safe_route": None,
+        },
+        environ={},
+    )
+    (made,) = build_routes(settings, {"q": settings.models["q"]})
+    assert (made.mode, made.thinking_budget) == (mode, budget)
 
 
 def test_given_and_assumed_prices_do_not_mix() -> None:

@@ -75,6 +75,12 @@ def test_home_follows_the_xdg_data_folder(tmp_path: Path, monkeypatch: pytest.Mo
         (("safe_route: full", "safe_rout: full"), 10, "safe_rout", "safe_route"),
         (("model: qwen, mode: direct", "model: gwen, mode: direct"), 6, "routes.small.model", "models: qwen"),
         (("mode: think", "thinking_budget: -4"), 9, "routes.full.thinking_budget", "greater than or equal to 0"),
+        (
+            ("routes:", "modes:\n  haiku: {about: A., source: me, think: true, system: 'of {n} lines'}\nroutes:"),
+            6,
+            "haiku.system",
+            "no `parameter:`",
+        ),
         (("mode: think", "budget: 4"), 9, "routes.full.budget", "thinking_budget"),
         (("url: http://localhost:8000/v1", "url: localhost"), 3, "models.qwen.url", "no http"),
         (("safe_route: full", "policy: observe"), 10, "policy", "needs observe_route"),

@@ -404,3 +404,20 @@ async def test_escalation_beside_a_ladder_changes_nothing_of_what_is_bought() ->
     events, answered = await world.run()
     assert said(events) == "42"
     assert routes(answered.attempts) == ["cheap", "dear"]
+
+
+@pytest.mark.parametrize(("not_measured", "named"), [((), "about 10 tokens"), (("dear",), "about 300 tokens")])
+async def test_a_prompt_names_the_tokens_that_the_route_is_expected_to_need(
+    not_measured: tuple[str, ...], named: str
+) -> None:
+    """As far as that was measured (about 5 there, of which the mode makes its least); else the mode's default."""
+    world = World(says("no"), says("7"))
+    standing = world.decider.standing
+    routes = tuple(replace(r, mode="token-budget") if r.name == "dear" else r for r in standing.routes)
+    world.decider.standing = replace(standing, routes=routes)
+    found = learnt_ladder()
+    world.decider.use(replace(found, artifact=replace(found.artifact, report={"not_measured": not_measured})))
+    _, answered = await world.run(wish=Wish(route="dear"))
+    assert named in world.dear.calls[0].messages[0]["content"]
+    assert answered.decision.route.mode == "token-budget"
+    assert round(answered.decision.estimates["dear"].output_tokens) == 5

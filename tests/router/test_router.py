@@ -42,6 +42,36 @@ async def test_a_models_recommended_sampling_reaches_its_engine(tmp_path: Path) 
     assert engines["n"].calls[0].sampling == Sampling()
 
 
+@pytest.mark.parametrize(
+    ("given", "route", "mode", "budget"),
+    [
+        ({"mode": "think(17)"}, "budgeted", "think", 17),  # the route that is just so
+        ({"mode": "think(64)", "model": "digits"}, "digits(64)", "think", 64),
+        ({"mode": "think(64)", "thinking_budget": 64, "model": "digits"}, "digits(64)", "think", 64),
+        ({"mode": "concise", "model": "digits(64)"}, "digits(64)", "concise(60)", 64),
+        ({"mode": "concise(25)", "model": "digits"}, "digits(unlimited)", "concise(25)", None),
+        ({"mode": "token-budget(80)", "model": "digits"}, "digits(unlimited)", "token-budget(80)", None),
+    ],
+)
+def test_a_mode_with_its_number_is_decided_and_remembered(
+    router: Router, given: dict[str, Any], route: str, mode: str, budget: int | None
+) -> None:
+    made = router.route("3+4", **given)
+    assert (made.route.name, made.route.mode, made.route.thinking_budget) == (route, mode, budget)
+    kept = router.decision(made.id)
+    assert kept is not None
+    assert kept.decision.route.mode == mode
+
+
+@pytest.mark.parametrize(
+    "given", [{"thinking_budget": 8}, {"thinking_budget": 0}, {"model": "digits(off)"}, {"model": "full(8)"}]
+)
+def test_a_number_of_a_mode_and_another_budget_contradict_each_other(router: Router, given: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest, match="contradict") as caught:
+        router.route("3+4", mode="think(64)", **given)
+    assert caught.value.field == "mode"
+
+
 def test_a_bare_number_is_a_quality(router: Router) -> None:
     assert router.route("3+4", objective=0.9).objective == Objective(ObjectiveKind.QUALITY, 0.9)
 
