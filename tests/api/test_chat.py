@@ -117,7 +117,8 @@ def test_pointsmans_own_fields_are_wishes(proxy: Any) -> None:
     budgeted = proxy.ask(model="digits", thinking_budget=5)
     assert budgeted.headers["x-pointsman-thinking-budget"] == "5"
     assert proxy.ask(model="small", thinking_budget="unlimited").headers["x-pointsman-thinking-budget"] == "unlimited"
-    assert proxy.ask(model="chat", mode="concise(60)", max_tokens=3).headers["x-pointsman-mode"] == "concise"
+    for mode, told in (("concise", "concise(60)"), ("concise(25)", "concise(25)"), ("solve", "solve")):
+        assert proxy.ask(model="chat", mode=mode, max_tokens=3).headers["x-pointsman-mode"] == told
     objective = proxy.ask(objective={"max_cost": 0.5}, max_tokens=3)
     decision = proxy.get(f"/v1/decisions/{objective.headers['x-pointsman-decision-id']}").json()
     assert decision["objective"] == {"kind": "max_cost", "value": 0.5}
