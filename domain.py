@@ -183,7 +183,8 @@ class Call:
     """One request to a model, whatever it is for.
 
     messages: OpenAI's chat form; or `rendered`, text (or token ids) that goes to the model as it is.
-    thinking_budget: the most tokens of thought, a prefix apart; 0 is off, None is no limit.
+    thinking_budget: the most tokens of thought, a prefix apart; 0 is off, None is no limit. least: where the model
+    knows degrees of effort, the lowest at which it still thinks.
     thought_prefix, answer_prefix: text that the model goes on from: an open thought, or (the thought, if any, being
     closed) the beginning of the answer. Prefixes are not repeated in the events.
     max_tokens: bound on thought and answer together; max_answer_tokens: on the answer alone. resumable: what is cut at
@@ -212,6 +213,7 @@ class Call:
     tool_choice: str | Json | None = None
     deadline_ms: float | None = None
     extra: Json = field(default_factory=dict[str, Any])
+    least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
