@@ -12,7 +12,7 @@ from ...errors import ConfigError
 from .options import Where
 
 if TYPE_CHECKING:
-    from ...router.upstream import Upstream
+    from ...router.proposal import Proposal
 
 KEY = "POINTSMAN_UPSTREAM_API_KEY"
 FILE = "upstream.yaml"
@@ -36,21 +36,22 @@ def configured(where: Where, url: str) -> tuple[Where, tuple[str, ...]]:
     return Where(file, where.home, where.store), notes
 
 
-async def _survey(url: str) -> Upstream:
+async def _survey(url: str) -> Proposal:
     from ...backends.discover import discover
-    from ...router.upstream import arrange
+    from ...backends.ports import Server
+    from ...router.proposal import propose
 
     key = os.environ.get(KEY) or None
-    return arrange(await discover(url, key), key_env=KEY if key else None)
+    return propose([Server(await discover(url, key), key_env=KEY if key else None)])
 
 
-def _write(file: Path, url: str, found: Upstream) -> None:
-    import yaml
+def _write(file: Path, url: str, found: Proposal) -> None:
+    from ...router.proposal_text import written
 
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    head = f"# Written by `pointsman serve --upstream {url}` at {made}, and anew at each start: change a copy.\n"
+    head = f"Written by `pointsman serve --upstream {url}` at {made}, and anew at each start: change a copy."
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(head + yaml.safe_dump(found.settings, sort_keys=False), encoding="utf-8")
+        file.write_text(written(found, head), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"the configuration cannot be written: {error.strerror or error}", where=str(file)) from None
