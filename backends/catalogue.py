@@ -35,7 +35,8 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Mode:
     """A row of the catalogue: how a model is asked to reason. `think`: whether it may think, up to its route's budget;
-    the texts are empty where the mode adds nothing; `sampling` holds where the caller does not say. given: the value of
+    the texts are empty where the mode adds nothing; `sampling` holds where the caller does not say; `least`: with the
+    lowest effort that the model knows. given: the value of
     the parameter, where the name that the row was asked for by told one, or its default."""
 
     name: str
@@ -47,6 +48,7 @@ class Mode:
     prefill: str = ""
     examples: tuple[Example, ...] = ()
     sampling: Sampling = _UNSAID
+    least: bool = False
     parameter: Parameter | None = None
     given: int | None = None
 
@@ -141,6 +143,7 @@ def prepare(
         tools=query.tools,
         tool_choice=query.tool_choice,
         extra=dict(query.extra),
+        least=row.least,
     )
 
 
@@ -193,12 +196,14 @@ def _row(name: str, data: object, where: Where) -> Mode:
         problem = "cannot have parentheses in its name: they hold a parameter"
         raise ConfigError(problem, field=name, where=where(name, None))
     row = Mode(name=name, **{field: _value(name, field, value, where) for field, value in checked.items()})
-    _check_parameter(row, where)
+    _check_together(row, where)
     return row
 
 
-def _check_parameter(row: Mode, where: Where) -> None:
-    """Raises ConfigError where texts and parameter do not belong together."""
+def _check_together(row: Mode, where: Where) -> None:
+    """Raises ConfigError where fields do not belong together, as texts and parameter."""
+    if row.least and not row.think:
+        raise wrong_in(row.name, "least", where)("is an effort of thought, but the mode does not think", "")
     parameter, wrong = row.parameter, wrong_in(row.name, "parameter", where)
     named = sum(placeholders(getattr(row, text), parameter, wrong_in(row.name, text, where)) for text in _TEXTS)
     if parameter is None:
@@ -215,7 +220,7 @@ def _check_parameter(row: Mode, where: Where) -> None:
 def _value(name: str, field: str, value: object, where: Where) -> Any:
     """One checked field's value, as `Mode` keeps it. Raises ConfigError."""
     wrong = wrong_in(name, field, where)
-    if field == "think":
+    if field in ("think", "least"):
         if not isinstance(value, bool):
             raise wrong("must be true or false", "")
         return value

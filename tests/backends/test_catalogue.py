@@ -22,11 +22,11 @@ def route(mode: str, budget: int | None = 64) -> Route:
 
 
 def test_the_shipped_modes_are_there_and_each_names_its_source():
-    assert list(MODES) == ["direct", "think", "concise", "token-budget", "draft", "solve"]
+    assert list(MODES) == ["direct", "think", "least", "concise", "token-budget", "draft", "solve"]
     assert all("arXiv:" in row.source and row.about.endswith(".") for row in MODES.values())
 
 
-@pytest.mark.parametrize("name", ["direct", "think"])
+@pytest.mark.parametrize("name", ["direct", "think", "least"])
 def test_direct_and_think_add_nothing_to_the_messages(name):
     """A plain or narrow model gets exactly what the caller wrote, as the same objects."""
     call = prepare(Query(HELLO), route(name))
@@ -40,6 +40,15 @@ def test_direct_and_think_add_nothing_to_the_messages(name):
 @pytest.mark.parametrize(("name", "thinks"), [("direct", False), ("think", True), ("concise", True), ("solve", False)])
 def test_a_mode_that_does_not_think_has_budget_zero_and_others_the_routes(name, thinks, budget):
     assert prepare(Query(HELLO), route(name, budget)).thinking_budget == (budget if thinks else 0)
+
+
+def test_only_least_asks_for_the_least_and_keeps_the_routes_budget():
+    assert {name: prepare(Query(HELLO), route(name, 17)).least for name in ("think", "direct", "least")} == {
+        "think": False,
+        "direct": False,
+        "least": True,
+    }
+    assert prepare(Query(HELLO), route("least", 17)).thinking_budget == 17
 
 
 def test_all_that_the_caller_asked_for_is_passed_on():
@@ -152,7 +161,7 @@ def test_preparing_changes_nothing_of_the_callers_and_loses_none_of_it(messages,
 
 
 def test_an_unknown_mode_is_a_bad_request_that_lists_the_known():
-    with pytest.raises(BadRequest, match="direct, think, concise, token-budget, draft, solve") as caught:
+    with pytest.raises(BadRequest, match="direct, think, least, concise, token-budget, draft, solve") as caught:
         prepare(Query(HELLO), route("ponder"))
     assert caught.value.field == "mode"
     with pytest.raises(BadRequest, match="haiku"):
@@ -177,6 +186,8 @@ GOOD = "about: A.\n  source: S\n  think: true\n"
         (f"a:\n  {GOOD}  sampling: {{top_p: true}}\n", "m.yaml:5", "a.sampling.top_p", "a number"),
         (f"a:\n  {GOOD}  sampling: 3\n", "m.yaml:5", "a.sampling", "table"),
         (f"a:\n  {GOOD}a:\n  {GOOD}", "m.yaml:5", "a", "twice"),
+        (f"a:\n  {GOOD}  least: 1\n", "m.yaml:5", "a.least", "true or false"),
+        ("a:\n  about: A.\n  source: S\n  think: false\n  least: true\n", "m.yaml:5", "a.least", "does not think"),
         ("a: 3\n", "m.yaml:1", "a", "must be a table"),
         ("- a\n", "m.yaml:1", None, "table of modes"),
         ("a:\n  about: [\n", "m.yaml:3", None, "not readable"),

@@ -41,6 +41,7 @@ SENT: list[tuple[str, str, list[Json], bool]] = [
     ("direct", "", [], False),
     ("think", "", [], True),
     ("think(64)", "", [], True),
+    ("least", "", [], True),
     ("concise", CONCISE.format(60), [], True),
     ("concise(60)", CONCISE.format(60), [], True),
     ("concise(25)", CONCISE.format(25), [], True),
@@ -63,7 +64,8 @@ def test_every_shipped_mode_is_here() -> None:
 @pytest.mark.parametrize(("mode", "system", "shown", "thinks"), SENT, ids=[mode for mode, *_ in SENT])
 def test_this_is_what_is_sent(mode: str, system: str, shown: list[Json], thinks: bool) -> None:
     told = [{"role": "system", "content": system}] if system else []
-    assert sent(mode, ASKED) == Call(messages=(*told, *shown, ASKED), thinking_budget=64 if thinks else 0)
+    budget, least = 64 if thinks else 0, mode == "least"
+    assert sent(mode, ASKED) == Call(messages=(*told, *shown, ASKED), thinking_budget=budget, least=least)
     both = {"role": "system", "content": f"Speak French.\n\n{system}" if system else "Speak French."}
     assert sent(mode, OWN, ASKED).messages == (both, *shown, ASKED)
 
