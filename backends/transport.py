@@ -192,7 +192,7 @@ class Transport:
         if status in (408, 504):
             raise BackendTimeout(f"{message} (HTTP {status})", backend=backend, status=status)
         if status in (425, 429) or status >= 500:
-            wait = _retry_after(response.headers.get("Retry-After"))
+            wait = retry_after_of(response.headers.get("Retry-After"))
             raise BackendUnavailable(f"{message} (HTTP {status})", backend=backend, status=status, retry_after=wait)
         raise BackendRejected(message, backend=backend, status=status)
 
@@ -250,7 +250,7 @@ def _message(content: bytes) -> str | None:
         return content.decode("utf-8", "replace").strip()[:500] or None
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after_of(value: str | None) -> float | None:
     """Seconds of a Retry-After header, which is a number or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
