@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .advised import advice, names_of
-    from .budget import RESERVE, Allotment, allot, gone_on, two_pass
+    from .budget import RESERVE, SLACK, Allotment, allot, gone_on, two_pass
     from .catalogue import Mode, load_modes, mode, prepare
     from .child import ChildStatus
     from .config import EnginesConfig, ModelConfig, Timeouts
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         ToolCallDelta,
     )
     from .engines import continues, create
-    from .exact import suspect
     from .families import load_families, parameters
     from .family_rows import Family
     from .identity import Identity, identify
@@ -40,10 +39,12 @@ if TYPE_CHECKING:
     from .outages import Outages
     from .preflight import check_model
     from .sampling import UNADVISED, Advice
+    from .spellings import suspect
 
 _WHERE = {
     "EMBEDDED": "embedded",
     "RESERVE": "budget",
+    "SLACK": "budget",
     "UNADVISED": "sampling",
     "Advice": "sampling",
     "Allotment": "budget",
@@ -86,13 +87,14 @@ _WHERE = {
     "parameters": "families",
     "prepare": "catalogue",
     "running": "launch",
-    "suspect": "exact",
+    "suspect": "spellings",
     "two_pass": "budget",
 }
 
 __all__ = [
     "EMBEDDED",
     "RESERVE",
+    "SLACK",
     "UNADVISED",
     "Advice",
     "Allotment",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain import Call, Json, Sampling
 from .dialects import Dialect, at_path, merged
-from .markers import Markers
+from .facts import Facts
 
 # Fields that a call's `extra` may not set: they are ours to keep, or they would break the reading of the reply.
 _OURS = frozenset(
@@ -62,16 +62,15 @@ def chat_body(call: Call, dialect: Dialect, model: str, terms: Terms) -> Json:
     return merged(_kept(call.extra), dialect.always, _shared(call, dialect, terms), switch, extra, chat)
 
 
-def raw_body(call: Call, dialect: Dialect, model: str, terms: Terms, prompt: str | Sequence[int]) -> Json:
+def raw_body(call: Call, dialect: Dialect, facts: Facts, terms: Terms, prompt: str | Sequence[int]) -> Json:
     """The body of a raw completion of `prompt`."""
-    raw: Json = {"model": model, "prompt": prompt if isinstance(prompt, str) else list(prompt), "stream": True}
+    raw: Json = {"model": facts.model, "prompt": prompt if isinstance(prompt, str) else list(prompt), "stream": True}
     if terms.limit is not None:
         raw["max_tokens"] = terms.limit  # the old endpoint's only name for it
     if call.response_format is not None:
         raw |= _raw_schema(call.response_format, dialect)
     if dialect.markers_field:
-        markers = Markers()
-        raw[dialect.markers_field] = [markers.start, markers.end]
+        raw[dialect.markers_field] = [facts.markers.start, facts.markers.end]
     if call.logprobs is not None:
         raw["logprobs"] = max(1, call.logprobs)
     return merged(_kept(call.extra), dialect.always, dialect.raw_always, _shared(call, dialect, terms), raw)

@@ -11,13 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from .dialects import dialects
 from .embedded import EMBEDDED, embedded_folder
 
+_OF_SERVERS = ("template", "tokenizer", "keep_alive")
 _IDLE: dict[str, tuple[str, ...]] = {
-    "that we launch": ("api_key_env", "device", "dtype"),
+    "that we launch": ("api_key_env", "device", "dtype", *_OF_SERVERS),
     "in this process": (
-        *("dialect", "api_key_env", "slots", "thinks", "budget"),
+        *("dialect", "api_key_env", "slots", "thinks", "budget", *_OF_SERVERS),
         *("chat_template", "extra", "timeouts"),
     ),
     "with a url": ("slots", "threads", "chat_template", "device", "dtype"),
+    "at a provider": (
+        *("slots", "threads", "chat_template", "device", "dtype", "budget", *_OF_SERVERS),
+    ),
 }
 """Settings of a model that mean nothing, by where it is."""
 
@@ -39,10 +43,10 @@ class Timeouts(_Section):
 class ModelConfig(_Section):
     """One model: where it is and how its server is spoken to. Exactly one of embedded, path and url is given."""
 
-    engine: Literal["llamacpp", "openai", "transformers"] = Field(
+    engine: Literal["llamacpp", "openai", "transformers", "hosted"] = Field(
         default="openai",
         description="llamacpp: a llama.cpp server, ours or by url; openai: any OpenAI-compatible server by url; "
-        "transformers: in this process. Left out: llamacpp for embedded models and .gguf files, transformers for "
+        "transformers: in this process; hosted: a provider, through LiteLLM. Left out: llamacpp for embedded models and .gguf files, transformers for "
         "folders, openai for urls",
     )
     embedded: Literal["digits", "smollm2"] | None = Field(default=None, description="a model that comes with Pointsman")
@@ -51,7 +55,8 @@ class ModelConfig(_Section):
     )
     url: str | None = Field(default=None, description="the server's OpenAI address, usually ending in /v1")
     model: str | None = Field(
-        default=None, description="the name to ask the server for; left out: the first that it lists"
+        default=None,
+        description="the name to ask the server for; left out: the first that it lists. Of hosted: LiteLLM's name",
     )
     dialect: str | None = Field(default=None, description="how the server spells things; left out: the engine's own")
     api_key_env: str | None = Field(
@@ -77,8 +82,27 @@ class ModelConfig(_Section):
         default="auto",
         description="how budgets are kept: the server's own way first, or only by two passes, or by asking",
     )
+    guard: bool = Field(
+        default=True,
+        description="break up control tokens and words that switch the model where a query's text spells them; they "
+        "are restored in what comes back",
+    )
     chat_template: Path | None = Field(
         default=None, description="Jinja file in place of a launched model's own template"
+    )
+    template: Path | None = Field(
+        default=None,
+        description="the model's chat template, where its server does not render prompts for us: a Jinja file, or the "
+        "model's Hugging Face folder. It lets a thought be cut by two passes",
+    )
+    tokenizer: Path | None = Field(
+        default=None,
+        description="the model's tokenizer.json, or its folder, where its server does not count tokens for us",
+    )
+    keep_alive: str | int | None = Field(
+        default=None,
+        description="how long Ollama keeps the model in memory after a query: 30m, seconds, -1 for ever; left out: "
+        "the server's own",
     )
     extra: dict[str, Any] = Field(default_factory=dict, description="further fields of every request to the server")
     timeouts: Timeouts = Field(default_factory=lambda: Timeouts())
@@ -121,6 +145,8 @@ class ModelConfig(_Section):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         given = [name for name in ("embedded", "path", "url") if getattr(self, name) is not None]
+        if self.engine == "hosted":
+            return self._at_provider(given)
         if len(given) != 1:
             told = " and ".join(given) if given else "none of them"
             raise ValueError(f"give exactly one of embedded, path and url; there is {told}")
@@ -130,14 +156,45 @@ class ModelConfig(_Section):
             raise ValueError("engine transformers needs a path, or embedded: digits")
         return self
 
+    def _at_provider(self, given: list[str]) -> Self:
+        """Raises ValueError where a hosted model is not named as LiteLLM does, or is placed here."""
+        if self.model is None or "/" not in self.model:
+            raise ValueError("engine hosted needs `model: provider/model`, as LiteLLM names it")
+        if given not in ([], ["url"]):
+            raise ValueError(f"engine hosted takes a url at most; there is {' and '.join(given)}")
+        if self.dialect is not None and self.url is None:
+            raise ValueError("a dialect is for a server of your own behind LiteLLM: give its url")
+        return self
+
     @model_validator(mode="after")
     def _heeded(self) -> Self:
         """Refuse settings that this kind of model would take without a word and not obey."""
         place = "that we launch" if self.launched else "in this process" if self.folder else "with a url"
+        place = "at a provider" if self.hosted else place
         for name in _IDLE[place]:
             if getattr(self, name) != ModelConfig.model_fields[name].get_default(call_default_factory=True):
                 raise ValueError(f"{name} does nothing for a model {place}: leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _of_server(self) -> Self:
+        """Refuse what this kind of server does by itself, or knows nothing of."""
+        spoken = dialects().get(self.dialect or self.engine)
+        needed = {
+            "template": spoken is not None and spoken.render is None,
+            "tokenizer": spoken is not None and spoken.tokenize is None,
+            "keep_alive": spoken is not None and spoken.name == "ollama",
+        }
+        for name, of_use in needed.items():
+            if getattr(self, name) is not None and not of_use:
+                server = spoken.title if spoken is not None else self.engine
+                raise ValueError(f"{name} does nothing for a model on {server}: leave it out")
+        return self
+
+    @property
+    def hosted(self) -> bool:
+        """Whether a provider answers, in its own spelling; not a server of the owner's behind LiteLLM."""
+        return self.engine == "hosted" and self.dialect is None
 
     @property
     def folder(self) -> Path | None:

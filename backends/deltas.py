@@ -14,7 +14,7 @@ from ..domain import Finish, Json, Usage
 from ..errors import BackendUnavailable
 from .dialects import Dialect
 from .engine import Event, Text, Thought, TokenLogprob, ToolCallDelta
-from .markers import Begin, Markers, MarkerSplitter, Part
+from .markers import USUAL, Begin, Markers, MarkerSplitter, Part
 from .transport import error_message
 
 _FINISHES = {
@@ -28,7 +28,8 @@ _FINISHES = {
 
 class Reader:
     """Reads one reply's chunks. begin: where in the reply its plain text starts (markers.py); thinking: the model may
-    think; cut: its thought may be cut by the engine; marker: tokens of the end marker, None where unknown."""
+    think; cut: its thought may be cut by the engine; markers: of its thoughts; marker: tokens
+    of the one that ends them, None where unknown."""
 
     def __init__(
         self,
@@ -38,11 +39,12 @@ class Reader:
         *,
         thinking: bool = False,
         cut: bool = False,
+        markers: Markers = USUAL,
         marker: int | None = None,
     ) -> None:
         self._dialect, self._backend, self._thinking, self._marker = dialect, backend, thinking, marker
-        self._begin, self._cut = begin, cut
-        self._splitter = MarkerSplitter(Markers(), begin, cut=cut)
+        self._begin, self._cut, self._markers = begin, cut, markers
+        self._splitter = MarkerSplitter(markers, begin, cut=cut)
         self.parsed = False
         """The thought came in a field of its own."""
         self._told = 0  # tokens that the server says it has made
@@ -146,7 +148,7 @@ class Reader:
         for name in self._dialect.reasoning:
             if isinstance(thought := delta.get(name), str) and thought:
                 if self._begin is Begin.THOUGHT and not self.parsed:  # then the text is none
-                    self._splitter = MarkerSplitter(Markers(), cut=self._cut)
+                    self._splitter = MarkerSplitter(self._markers, cut=self._cut)
                 self.parsed = True
                 yield Thought(thought)
                 break

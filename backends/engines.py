@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError
+from .advised import names_of
 from .config import EnginesConfig, ModelConfig
 from .dialects import dialect
 from .engine import Engine
+from .families import family_of, markers_of
 from .family_rows import Family
+from .guard import Guard
 from .llamacpp import LlamaCppEngine
+from .ollama import OllamaEngine
 from .openai import OpenAIEngine
 from .preflight import key_of
 from .transport import Target
 
+_OWN: dict[str, type[LlamaCppEngine | OllamaEngine]] = {"llamacpp": LlamaCppEngine, "ollama": OllamaEngine}
+"""Engines by dialect, where the dialect alone does not say all."""
+
 
 def continues(config: ModelConfig) -> bool:
     """Whether the model's engine can go on with an answer that was cut off, as far as its dialect says."""
-    return config.engine == "transformers" or dialect(config.dialect or config.engine).continues is not None
+    if config.engine == "transformers" or config.template is not None:
+        return True
+    return dialect(config.dialect or config.engine).continues is not None
+
+
+def _guard(name: str, config: ModelConfig, families: Sequence[Family] | None) -> Guard | None:
+    """What keeps the text of users from switching a model in this process, whose tokenizer never makes control tokens
+    of it; None where the owner wants none."""
+    family = family_of(names_of(name, config), families)
+    return Guard(family, markers_of(family), words_only=True) if config.guard else None
 
 
 def create(
@@ -45,6 +61,7 @@ def create(
             context=config.context,
             reserve=(limits or EnginesConfig()).reserve,
             system=config.system,
+            guard=_guard(name, config, families),
         )
     address = url or config.url
     if address is None:
@@ -52,5 +69,5 @@ def create(
     api_key = api_key or key_of(name, config)
     spoken = dialect(config.dialect or config.engine)
     target = Target(name, address, api_key, spoken.reuse_after_stream)
-    kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine
+    kind = _OWN.get(spoken.name, OpenAIEngine)
     return kind(name, config, spoken, target, limits, families)

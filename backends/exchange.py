@@ -42,7 +42,7 @@ class Exchange:
 
     def __init__(self, backend: str, dialect: Dialect, wire: Wire, prompts: Prompts) -> None:
         self._backend, self._dialect, self._wire, self._prompts = backend, dialect, wire, prompts
-        self._inline = Inline(prompts, renders=dialect.render is not None)
+        self._inline = Inline(prompts)
 
     async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
         """One pass (budget.Run). An answer to a closed thought that comes out empty is asked for again, with empty
@@ -75,7 +75,13 @@ class Exchange:
         request = await self._request(call, facts, thinking=thinking, nonempty=nonempty)
         cut = call.thinking_budget is not None
         reader = Reader(
-            self._dialect, self._backend, request.begin, thinking=thinking, cut=thinking and cut, marker=facts.marker
+            self._dialect,
+            self._backend,
+            request.begin,
+            thinking=thinking,
+            cut=thinking and cut,
+            markers=facts.markers,
+            marker=facts.marker,
         )
         watches = thinking or call.resumable  # a server passes on what it held back when it cuts
         bounds = Bounds(call.stop if watches else (), call.max_answer_tokens if thinking else None)
@@ -143,8 +149,8 @@ class Exchange:
             nonempty=nonempty,
         )
         if raw:
-            opened = await self._prompts.opened(facts.model, call, thinks=facts.thinks is not False)
-            body = raw_body(call, self._dialect, facts.model, terms, opened.prompt)
+            opened = await self._prompts.opened(facts, call)
+            body = raw_body(call, self._dialect, facts, terms, opened.prompt)
             return _Request("completions", body, opened.begin)
         begin, guessed = Begin.UNKNOWN, False
         if call.answer_prefix:

@@ -7,12 +7,15 @@ from typing import Any, Literal, cast
 
 from ..domain import Json
 from .engine import ModelInfo
+from .family_rows import Family
+from .markers import USUAL, Markers
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """model: the name to ask for; context: tokens of one query; thinks, switchable, tools, images: None where the
-    server does not say; marker: tokens of the marker that ends a thought; continues: as in Dialect."""
+    server does not say; family: what is known of models of its name; markers: of its thoughts; marker: tokens of the
+    one that ends a thought; continues: as in Dialect."""
 
     model: str
     context: int | None = None
@@ -20,6 +23,8 @@ class Facts:
     switchable: bool | None = None
     tools: bool | None = None
     images: bool | None = None
+    family: Family | None = None
+    markers: Markers = USUAL
     marker: int | None = None
     continues: Literal["chat", "raw"] | None = None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .family_rows import Family, read_families
+from .markers import USUAL, Markers
 from .rows import Where, read_rows
 
 _FILE = Path(__file__).with_name("families.yaml")
@@ -65,6 +66,16 @@ def family_of(names: Iterable[str], table: Sequence[Family] | None = None) -> Fa
     rows = families() if table is None else table
     shorts = map(_short, names)
     return next((row for short in shorts for row in rows if row.has(short)), None)
+
+
+def markers_of(family: Family | None, template: str | None = None, table: Sequence[Family] | None = None) -> Markers:
+    """The markers of a model's thoughts: its family's; else those of any family that its template writes; else the
+    usual ones."""
+    rows = families() if table is None else table
+    text = template or ""
+    shown = (row for row in rows if row.open and row.close and row.open in text and row.close in text)
+    row = family if family is not None and family.close else next(shown, None)
+    return USUAL if row is None or row.open is None or row.close is None else Markers(row.open, row.close)
 
 
 def parameters_from_name(name: str) -> float | None:

@@ -7,6 +7,7 @@ the same, so one reply proves nothing: the rendered prompt tells, where the serv
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from ..domain import Call
 from ..errors import BackendError
@@ -19,10 +20,10 @@ SURE = 3
 
 
 class Inline:
-    """What one model's replies have shown so far. renders: its server shows the prompt."""
+    """What one model's replies have shown so far."""
 
-    def __init__(self, prompts: Prompts, *, renders: bool) -> None:
-        self._prompts, self._look = prompts, renders
+    def __init__(self, prompts: Prompts) -> None:
+        self._prompts, self._look = prompts, prompts.renders
         self._seen = 0
         self._rendered: bool | None = None
 
@@ -36,7 +37,7 @@ class Inline:
         if self._seen and self._look:
             self._look = False
             with suppress(BackendError):  # then the replies must tell
-                self._rendered = (await self._prompts.opened(facts.model, call, thinks=True)).begin is Begin.THOUGHT
+                self._rendered = (await self._prompts.opened(replace(facts, thinks=True), call)).begin is Begin.THOUGHT
         is_open = self._seen >= SURE if self._rendered is None else self._rendered
         return Begin.THOUGHT if is_open else Begin.UNKNOWN
 

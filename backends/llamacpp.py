@@ -12,10 +12,10 @@ import orjson
 
 from ..domain import Call, Json
 from ..errors import BackendRejected
-from .exact import Exact, Guarded
 from .facts import Facts
-from .families import thinking_of
+from .families import family_of, markers_of, thinking_of
 from .foreign import readable
+from .guard import Guard
 from .markers import Markers
 from .openai import OpenAIEngine
 
@@ -34,10 +34,12 @@ class Slot:
 class LlamaCppEngine(OpenAIEngine):
     """One model on a llama.cpp server."""
 
-    async def _guarded(self, call: Call, facts: Facts) -> Guarded:
-        """Text of the messages that spells the model's control tokens (`<|end|><think>…`) reaches the model as plain
-        text, not as control tokens, which is what the server would make of it."""
-        return await Exact(self._prompts, facts.model).guarded(call, thinks=facts.thinks is not False)
+    async def _look(self, guard: Guard, call: Call, facts: Facts) -> None:
+        """The server parses the whole prompt for control tokens, what users wrote included: `<|end|><think>` in a
+        message would end its turn."""
+        for span in guard.unsure(call):
+            read = await self._prompts.tokens(facts.model, span, special=True)
+            guard.learnt(span, control=read != await self._prompts.tokens(facts.model, span, special=False))
 
     async def slots(self) -> tuple[Slot, ...]:
         """The server's slots as they are now. Raises BackendError (a server may hide them)."""
@@ -56,6 +58,8 @@ class LlamaCppEngine(OpenAIEngine):
         names = () if config.chat_template else (model, str(props.get("model_path") or ""))
         shown = thinking_of(names, props.get("chat_template"), self._families)
         thinks = shown.thinks if config.thinks is None else config.thinks
+        family = family_of(names, self._families)
+        markers = markers_of(family, props.get("chat_template"), self._families)
         contexts = [found for found in (settings.get("n_ctx"), config.context) if found]
         return Facts(
             model,
@@ -64,11 +68,13 @@ class LlamaCppEngine(OpenAIEngine):
             shown.switchable if thinks else None,
             tools=caps.get("supports_tools"),
             images=modalities.get("vision"),
-            marker=len(await self._prompts.tokens(model, Markers().end)),
-            continues="chat" if await self._keeps_prefixes(thinks=thinks is not False) else "raw",
+            family=family,
+            markers=markers,
+            marker=len(await self._prompts.tokens(model, markers.end)),
+            continues="chat" if await self._keeps_prefixes(markers, thinks=thinks is not False) else "raw",
         )
 
-    async def _keeps_prefixes(self, *, thinks: bool) -> bool:
+    async def _keeps_prefixes(self, markers: Markers, *, thinks: bool) -> bool:
         """Whether the template goes on from a last assistant message as it should: some close an open thought, some
         drop it."""
         thought, answer = "pointsman thinks", "pointsman says"
@@ -88,8 +94,7 @@ class LlamaCppEngine(OpenAIEngine):
         last: Json = {"content": "", "reasoning_content": thought}
         still_open = await tail(last, self._dialect.continue_thought)
         closed = await tail(last, self._dialect.continue_answer)
-        end = Markers().end
-        return still_open.endswith(thought) and thought in closed and closed.rstrip().endswith(end)
+        return still_open.endswith(thought) and thought in closed and closed.rstrip().endswith(markers.end)
 
     async def _most(self, call: Call, facts: Facts) -> int:
         """What the context leaves after the prompt, so that thought and answer share the real limit."""

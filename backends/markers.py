@@ -19,6 +19,10 @@ class Markers:
     end: str = "</think>"
 
 
+USUAL = Markers()
+"""The markers that most families have."""
+
+
 class Part(Enum):
     """What a piece of text belongs to."""
 
@@ -40,7 +44,7 @@ Piece: TypeAlias = tuple[Part, str]
 
 def opening(prompt: str, markers: Markers) -> str:
     """What to add to a rendered prompt so that its thought is open: nothing where the template opened it."""
-    return "" if prompt.rstrip().endswith(markers.start) else markers.start + "\n"
+    return "" if prompt.rstrip().endswith(markers.start.rstrip()) else markers.start.rstrip() + "\n"
 
 
 def closing(prompt: str, markers: Markers) -> str:
@@ -58,7 +62,7 @@ class MarkerSplitter:
     thought was cut for the model (`cut`, and always after `CLOSED`), it may write its own end later, and the first is
     dropped unless quoted. The empty lines round the markers belong to neither side."""
 
-    def __init__(self, markers: Markers = Markers(), begin: Begin = Begin.UNKNOWN, *, cut: bool = False) -> None:
+    def __init__(self, markers: Markers = USUAL, begin: Begin = Begin.UNKNOWN, *, cut: bool = False) -> None:
         self._markers = markers
         self._state = begin
         self._forced = cut or begin is Begin.CLOSED

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..domain import Call, Capabilities, Enforcement, Json
 from ..errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
@@ -19,13 +20,15 @@ from .budget import SLACK, Allotment, allot_call, two_pass, watched
 from .config import EnginesConfig, ModelConfig
 from .dialects import Dialect
 from .engine import Event, Finished, Health, ModelInfo
-from .exact import Guarded
 from .exchange import Exchange
 from .facts import Facts, listed_models
-from .families import thinking_of
+from .families import family_of, markers_of, thinking_of
 from .family_rows import Family
 from .foreign import readable
+from .guard import Guard, Guarded
 from .prompts import Prompts
+from .restoring import restored
+from .templates import Own
 from .transport import Target, Transport
 from .wire import HttpWire, MakeWire
 
@@ -33,7 +36,8 @@ from .wire import HttpWire, MakeWire
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A call as it will be run: its tokens shared out, how its budget is kept, what to warn of in any case. native,
-    limit: whether the server's own budget was trusted, and the name of the limit, when it was planned."""
+    limit: whether the server's own budget was trusted, and the name of the limit, when it was planned. joint: what
+    its texts were broken up with (guard.py)."""
 
     call: Call
     facts: Facts
@@ -42,6 +46,7 @@ class _Plan:
     native: bool
     limit: str
     warnings: tuple[str, ...]
+    joint: str
 
 
 class OpenAIEngine:
@@ -59,9 +64,10 @@ class OpenAIEngine:
     ) -> None:
         self._name, self._config, self._families, self._wire = name, config, families, wire
         self._limits = limits or EnginesConfig()
-        self._transport = Transport(target, config.timeouts)
+        self._transport, self._own = Transport(target, config.timeouts), Own(name, config)
         self._speak(dialect)
         self._facts: Facts | None = None
+        self._guard: Guard | None = None
         self._native = config.budget == "auto"
         """Whether to trust the server's own budget; false once it refused or overran one."""
 
@@ -131,8 +137,11 @@ class OpenAIEngine:
 
     def _speak(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._prompts = Prompts(dialect, self._transport)
+        self._prompts = self._prompts_of(dialect)
         self._exchange = Exchange(self._name, dialect, self._wire(dialect, self._transport), self._prompts)
+
+    def _prompts_of(self, dialect: Dialect) -> Prompts:
+        return Prompts(dialect, self._transport, self._own)
 
     def _learns(self, error: BackendRejected, plan: _Plan) -> bool:
         """Whether a refusal tells how the server wants to be spoken to, so that asking again makes sense: also where
@@ -154,17 +163,30 @@ class OpenAIEngine:
             if not models:
                 raise BackendUnavailable("lists no model: set `model`", backend=self._name)
             model, context = models[0].id, context or models[0].context
-        named = thinking_of((model,), table=self._families)
+        named, family = thinking_of((model,), table=self._families), family_of((model,), self._families)
         thinks = named.thinks if config.thinks is None else config.thinks
         switchable = named.switchable if self._dialect.switch_off is not None else None
-        return Facts(model, context, thinks, switchable, continues=self._dialect.continues)
+        return Facts(
+            model,
+            context,
+            thinks,
+            switchable,
+            family=family,
+            markers=markers_of(family),
+            continues=self._continues_by,
+        )
+
+    @property
+    def _continues_by(self) -> Literal["chat", "raw"] | None:
+        """How thoughts and answers are gone on with, as far as is known without asking."""
+        return self._dialect.continues or ("raw" if self._own.renders else None)
 
     async def _planned(self, call: Call) -> _Plan:
         """What is needed before the call itself, within its deadline."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(None if call.deadline_ms is None else call.deadline_ms / 1e3):
-                facts = await self.facts()
+                facts = await self._known(call)
                 guarded = await self._guarded(self._completed(call), facts)
                 allotment = await self._allotted(guarded.call, facts)
         except TimeoutError as error:
@@ -174,11 +196,23 @@ class OpenAIEngine:
             call = replace(call, deadline_ms=max(1.0, call.deadline_ms - (time.monotonic() - started) * 1e3))
         told = (*([allotment.warning] if allotment.warning else []), *guarded.warnings, *unheeded(call, self._dialect))
         way = self._way(call, facts, allotment)
-        return _Plan(call, facts, allotment, way, self._native, self._dialect.limit, told)
+        return _Plan(call, facts, allotment, way, self._native, self._dialect.limit, told, guarded.joint)
+
+    async def _known(self, call: Call) -> Facts:
+        """What is known of the model, and must be for this call."""
+        return await self.facts()
 
     async def _guarded(self, call: Call, facts: Facts) -> Guarded:
-        """The call made safe against what its messages may smuggle in, where the server needs that."""
-        return Guarded(call)
+        """The call with what would switch the model broken up in its texts."""
+        if not self._config.guard:
+            return Guarded(call)
+        if self._guard is None:
+            self._guard = Guard(facts.family, facts.markers)
+        await self._look(self._guard, call, facts)
+        return self._guard.guarded(call)
+
+    async def _look(self, guard: Guard, call: Call, facts: Facts) -> None:
+        """Ask the model's tokenizer about what the guard cannot tell, where the server can say."""
 
     def _completed(self, call: Call) -> Call:
         """The call with what the configuration adds: system text where the messages bring none, further fields."""
@@ -218,6 +252,13 @@ class OpenAIEngine:
         return Enforcement.NATIVE if _continues(call, facts) else Enforcement.NONE
 
     def _run(self, plan: _Plan) -> AsyncGenerator[Event, None]:
+        """The events of the call, what was broken up in it made whole again."""
+        events = self._kept(plan)
+        if not plan.joint:
+            return events
+        return restored(events, plan.joint, as_json=plan.call.response_format is not None)
+
+    def _kept(self, plan: _Plan) -> AsyncGenerator[Event, None]:
         """The events of the call, its budget kept in the plan's way."""
         call, facts, allotment = plan.call, plan.facts, plan.allotment
 

@@ -12,8 +12,10 @@ from typing import TypeAlias, cast
 from ..domain import Call, Json
 from ..errors import BackendRejected
 from .dialects import Dialect, merged
+from .facts import Facts
 from .foreign import readable
-from .markers import Begin, Markers, closing, opening
+from .markers import Begin, closing, opening
+from .templates import Own
 from .transport import Transport
 
 Prompt: TypeAlias = str | tuple[int, ...]
@@ -30,16 +32,23 @@ class Opened:
 
 
 class Prompts:
-    """Rendering and tokenising at one server. Raises BackendRejected where its dialect has no endpoint for it."""
+    """Rendering and tokenising, at one server or here (own). Raises BackendRejected where neither can do it."""
 
-    def __init__(self, dialect: Dialect, transport: Transport) -> None:
-        self._dialect, self._transport = dialect, transport
+    def __init__(self, dialect: Dialect, transport: Transport, own: Own | None = None) -> None:
+        self._dialect, self._transport, self._own = dialect, transport, own
+
+    @property
+    def renders(self) -> bool:
+        """Whether a prompt can be rendered at no great cost."""
+        return self._dialect.render is not None or (self._own is not None and self._own.renders)
 
     async def rendered(self, model: str, messages: Sequence[Json], *, thinking: bool) -> Prompt:
         """The prompt of these messages with the generation prompt: text on llama.cpp, ids on vLLM and SGLang."""
+        if self._own is not None and self._own.renders:
+            return self._own.render(messages, thinking=thinking)
         service = self._dialect.render
         if service is None:
-            raise self._cannot("render a prompt")
+            raise self._cannot("render a prompt: give the model's `template`")
         switch = self._dialect.switch_on if thinking else self._dialect.switch_off or {}
         body = merged(service.send, switch, {"model": model, "messages": list(messages)})
         reply = await self._transport.post(service.path, body)
@@ -54,9 +63,11 @@ class Prompts:
 
     async def tokens(self, model: str, text: str, *, special: bool | None = None) -> tuple[int, ...]:
         """The token ids of a text. special: whether control tokens written in it count as such (llama.cpp)."""
+        if self._own is not None and self._own.counts:
+            return self._own.tokens(text, special=special is not False)
         service = self._dialect.tokenize
         if service is None or service.takes is None:
-            raise self._cannot("count tokens")
+            raise self._cannot("count tokens: give the model's `tokenizer`")
         body = {**service.send, "model": model, service.takes: text}
         if special is not None:
             body["parse_special"] = special
@@ -66,6 +77,8 @@ class Prompts:
 
     async def detokenised(self, model: str, ids: Sequence[int]) -> str:
         """The text of token ids, control tokens included."""
+        if self._own is not None and self._own.counts:
+            return self._own.text(ids)
         service = self._dialect.detokenize
         if service is None or service.takes is None:
             raise self._cannot("turn tokens into text")
@@ -73,32 +86,32 @@ class Prompts:
         with readable(self._transport.target.backend):
             return str(reply[service.reply])
 
-    async def opened(self, model: str, call: Call, *, thinks: bool) -> Opened:
+    async def opened(self, facts: Facts, call: Call) -> Opened:
         """The prompt from which this call goes on: `rendered` or the messages, then its prefixes, the thought closed
         where the call says so."""
         if call.rendered is not None:
             base: Prompt = call.rendered
         else:
             off = call.thinking_budget == 0 or bool(call.answer_prefix)
-            base = await self.rendered(model, call.messages, thinking=bool(call.thought_prefix) or not off)
-        tail = base if isinstance(base, str) else await self.detokenised(model, base[-_TAIL:])
-        suffix, begin = _suffix(call, tail, thinks=thinks)
+            base = await self.rendered(facts.model, call.messages, thinking=bool(call.thought_prefix) or not off)
+        tail = base if isinstance(base, str) else await self.detokenised(facts.model, base[-_TAIL:])
+        suffix, begin = _suffix(call, tail, facts)
         if not suffix or isinstance(base, str):
             return Opened(base + suffix if isinstance(base, str) else base, begin)
-        return Opened((*base, *await self.tokens(model, suffix)), begin)
+        return Opened((*base, *await self.tokens(facts.model, suffix)), begin)
 
     def _cannot(self, what: str) -> BackendRejected:
         return BackendRejected(f"{self._dialect.title} cannot {what}", backend=self._transport.target.backend)
 
 
-def _suffix(call: Call, tail: str, *, thinks: bool) -> tuple[str, Begin]:
+def _suffix(call: Call, tail: str, facts: Facts) -> tuple[str, Begin]:
     """What to add to a prompt that ends in `tail`, and where in the reply the model's text then begins."""
-    markers = Markers()
+    markers = facts.markers
     is_open = not opening(tail, markers)
     thought = call.thought_prefix
     if call.answer_prefix or call.thinking_budget == 0:
         suffix = ""
-        if thought or (is_open and thinks):
+        if thought or (is_open and facts.thinks is not False):
             suffix = opening(tail, markers) + thought + closing(tail, markers)
         begin = Begin.ANSWER if call.answer_prefix else (Begin.CLOSED if suffix else Begin.UNKNOWN)
         return suffix + call.answer_prefix, begin

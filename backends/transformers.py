@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,7 +21,9 @@ from ..errors import BackendError, BackendTimeout, BackendUnavailable, Pointsman
 from .bodies import with_system
 from .budget import RESERVE
 from .engine import Continuation, Event, Finished, Health, ModelInfo, Timings
+from .guard import Guard, Guarded
 from .preflight import check_folder
+from .restoring import restored
 from .transformers_budget import Plan, plan
 from .transformers_generation import Forward, Generation, Part, Sampler, Vocabulary
 from .transformers_prompt import Chat, ChatTemplate, Tokenizer
@@ -67,11 +69,12 @@ class TransformersEngine:
         context: int | None = None,
         reserve: int = RESERVE,
         system: str | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._folder = Path(folder)
         check_folder(name, self._folder)
         self._name, self._device, self._threads, self._dtype = name, device, threads, dtype
-        self._context, self._reserve, self._system = context, reserve, system
+        self._context, self._reserve, self._system, self._guard = context, reserve, system, guard
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"pointsman-{name}")
         self._loaded: _Loaded | None = None
         self._running: set[threading.Event] = set()
@@ -86,6 +89,17 @@ class TransformersEngine:
 
         Raises BackendTimeout at the call's deadline (waiting for earlier calls included), BackendRejected where the
         prompt does not fit or the template refuses it, BackendUnavailable where the model fails or is closed."""
+        made = Guarded(call) if self._guard is None else self._guard.guarded(call)
+        events = self._events(made.call)
+        if made.joint:
+            events = restored(events, made.joint, as_json=call.response_format is not None)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Finished):
+                    event = replace(event, warnings=(*event.warnings, *made.warnings))
+                yield event
+
+    async def _events(self, call: Call) -> AsyncGenerator[Event, None]:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
