@@ -111,7 +111,7 @@ def test_every_dialect_is_whole() -> None:
         assert one.title
         assert one.always["stream_options"]["include_usage"] is True
         assert one.limit in ("max_tokens", "max_completion_tokens")
-        if one.continues == "raw":
+        if one.continues == "raw" and one.name != "ollama":  # its own API renders (ollama.py)
             assert one.render
             assert one.tokenize
             assert one.detokenize
@@ -140,3 +140,24 @@ def test_every_public_name_is_there_and_is_what_it_says() -> None:
         assert getattr(backends, name) is not None
     with pytest.raises(AttributeError):
         _ = backends.nothing
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"url": "http://x/v1", "dialect": "vllm", "template": "a.jinja"}, "template does nothing for a model on vLLM"),
+        ({"url": "http://x/v1", "dialect": "sglang", "tokenizer": "t"}, "tokenizer does nothing for a model on SGLang"),
+        ({"url": "http://x/v1", "dialect": "lmstudio", "keep_alive": "5m"}, "keep_alive does nothing"),
+        ({"path": "m.gguf", "template": "a.jinja"}, "template does nothing for a model that we launch"),
+        ({"path": "folder", "keep_alive": 5}, "keep_alive does nothing for a model in this process"),
+    ],
+)
+def test_what_a_server_does_by_itself_is_not_to_be_set(settings: dict[str, object], said: str) -> None:
+    """Template and tokenizer are for servers that neither render nor count, keep_alive is Ollama's."""
+    with pytest.raises(ValidationError, match=said):
+        ModelConfig.model_validate(settings)
+
+
+@pytest.mark.parametrize("dialect", ["ollama", "lmstudio", "transformers_serve", "openai"])
+def test_servers_that_do_not_render_take_a_template(dialect: str) -> None:
+    ModelConfig.model_validate({"url": "http://x", "dialect": dialect, "template": "a.jinja", "tokenizer": "t.json"})

@@ -188,7 +188,7 @@ async def test_a_budget_is_real_whatever_the_server_makes_of_it(
         assert len(again.thought) <= budget, "what was found out once is known from then on"
 
 
-@pytest.mark.parametrize("dialect", ["ollama", "openai"])
+@pytest.mark.parametrize("dialect", ["lmstudio", "openai"])
 async def test_a_limit_that_the_thought_may_eat_is_not_called_kept(
     stub, stubs, engine_at, collect, dialect: str
 ) -> None:
@@ -248,7 +248,7 @@ async def test_an_empty_answer_to_a_closed_thought_is_asked_for_again(stub, stub
 
 async def test_a_server_that_cannot_keep_a_budget_is_asked_to_and_says_so(stub, stubs, engine_at, collect) -> None:
     """`prompt`, with a warning: never `native`."""
-    reply = await collect(engine_at(stub.url, dialect="ollama"), chat(thinking_budget=5))
+    reply = await collect(engine_at(stub.url, dialect="lmstudio"), chat(thinking_budget=5))
     assert reply.done.enforced is Enforcement.PROMPT
     assert any("budget" in warning for warning in reply.done.warnings)
     assert "5 tokens" in stub.bodies(CHAT)[0]["messages"][0]["content"]
