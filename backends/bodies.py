@@ -67,7 +67,7 @@ def raw_body(call: Call, dialect: Dialect, facts: Facts, terms: Terms, prompt: s
     raw: Json = {"model": facts.model, "prompt": prompt if isinstance(prompt, str) else list(prompt), "stream": True}
     if terms.limit is not None:
         raw["max_tokens"] = terms.limit  # the old endpoint's only name for it
-    if call.response_format is not None:
+    if call.response_format is not None and "response_format" not in dialect.warnings:  # known there to do nothing
         raw |= _raw_schema(call.response_format, dialect)
     if dialect.markers_field:
         raw[dialect.markers_field] = [facts.markers.start, facts.markers.end]

@@ -13,12 +13,17 @@ from .families import family_of, markers_of
 from .family_rows import Family
 from .guard import Guard
 from .llamacpp import LlamaCppEngine
+from .lmstudio import LMStudioEngine
 from .ollama import OllamaEngine
 from .openai import OpenAIEngine
 from .preflight import key_of
 from .transport import Target
 
-_OWN: dict[str, type[LlamaCppEngine | OllamaEngine]] = {"llamacpp": LlamaCppEngine, "ollama": OllamaEngine}
+_OWN: dict[str, type[LlamaCppEngine | LMStudioEngine | OllamaEngine]] = {
+    "llamacpp": LlamaCppEngine,
+    "lmstudio": LMStudioEngine,
+    "ollama": OllamaEngine,
+}
 """Engines by dialect, where the dialect alone does not say all."""
 
 

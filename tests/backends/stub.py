@@ -127,7 +127,8 @@ class Stub:
         if budget is not None and self.budget == "refuse":
             message = "thinking_token_budget is set but reasoning_config is not configured"
             return Reply([json.dumps({"error": {"message": message}}).encode()], status=400)
-        prompt = "".join(map(chr, body["prompt"])) if raw else rendered(body)
+        prompt = rendered(body) if not raw else body["prompt"]
+        prompt = prompt if isinstance(prompt, str) else "".join(map(chr, prompt))
         thought, close, answer = generated(prompt)
         if budget is not None:  # as in vLLM, a thought that is gone on with counts too
             budget -= len(THOUGHT) - len(thought) if thought else 0
