@@ -8,7 +8,6 @@ is cut there, and the parts are tokenised apart. Tokens without such text are ex
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Protocol, cast
 
 from ..domain import Json
 from ..errors import BackendRejected
+from .templates import plain
 
 JOINT = "\ue0f7"
 _KNOWN_MARKS = (
@@ -119,7 +119,7 @@ class ChatTemplate:
         if not self._tokenizer.chat_template:
             raise BackendRejected("The model has no chat template; send rendered text instead.", backend=self._backend)
         switch = {"enable_thinking": chat.thinking, "thinking": chat.thinking}
-        messages = [self._guarded(self._plain(message)) for message in chat.messages]
+        messages = [self._guarded(plain(message, self._backend)) for message in chat.messages]
         settings = {**switch, **self._guarded(dict(chat.arguments or {}))}
         if chat.tools and self.takes_tools:
             settings["tools"] = [self._guarded(tool) for tool in chat.tools]
@@ -129,20 +129,6 @@ class ChatTemplate:
             return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **settings)
         except (TemplateError, TypeError) as error:  # TypeError: a template that adds a list to a text, and the like
             raise BackendRejected(f"The chat template refuses the messages: {error}", backend=self._backend) from error
-
-    def _plain(self, message: Json) -> Json:
-        """The message with its text parts joined and its tool calls' arguments as objects, as templates want them."""
-        plain = {**message}
-        if isinstance(content := message.get("content"), list):
-            parts = cast("list[Json]", content)
-            if other := next((str(part.get("type")) for part in parts if part.get("type") != "text"), None):
-                raise BackendRejected(f"The model reads text only, not parts of type {other!r}.", backend=self._backend)
-            plain["content"] = "".join(str(part.get("text", "")) for part in parts)
-        elif content is None:
-            plain["content"] = ""
-        if calls := cast("list[Json] | None", message.get("tool_calls")):
-            plain["tool_calls"] = [_with_object(call) for call in calls]
-        return plain
 
     def _guarded(self, value: Any) -> Any:
         """The value with joints in all its text."""
@@ -178,13 +164,3 @@ class ChatTemplate:
 def _is_control(token: str) -> bool:
     """Whether text that spells this added token must not become it: words and white space are ordinary text."""
     return len(token) > 1 and not token[0].isalnum() and not token[0].isspace()
-
-
-def _with_object(call: Json) -> Json:
-    """The tool call with its arguments as an object, where they are JSON text as OpenAI sends them."""
-    function = cast("Json", call.get("function") or {})
-    try:
-        arguments = json.loads(function["arguments"])
-    except (KeyError, TypeError, ValueError):
-        return call
-    return {**call, "function": {**function, "arguments": arguments}}
