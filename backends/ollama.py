@@ -1,6 +1,6 @@
 """A model on an Ollama server, spoken to by Ollama's own API: the OpenAI engine with another wire.
 
-Ollama keeps no thinking budget. It renders a prompt on demand (`_debug_render_only`, in its code since 0.12, in no
+Ollama keeps no thinking budget. It renders a prompt on demand (`_debug_render_only`, in its code at 0.33, in no
 document), so a thought is cut by two passes, the second on the raw prompt; a server that does not do that, and has no
 `template:` in the configuration, can only be asked to think less.
 """
@@ -36,17 +36,20 @@ _LEVELS = ("low", "medium", "high")
 """Of gpt-oss, on servers that do not list a model's own (before 0.33)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settings:
     """What goes with every request of a model. num_ctx: its context, in tokens; keep_alive: how long it stays in memory
-    afterwards. None leaves it to the server."""
+    afterwards; None leaves it to the server. takes_think: whether the server lets its thinking be switched."""
 
     num_ctx: int | None
     keep_alive: str | int | None
+    takes_think: bool = True
 
     def on(self, body: Json) -> Json:
-        """The body with the time that the model stays in memory, where it says none itself."""
-        return body if self.keep_alive is None else {"keep_alive": self.keep_alive, **body}
+        """The body with the time that the model stays in memory, where it says none itself, and without a switch that
+        the server refuses."""
+        told = {key: value for key, value in body.items() if key != "think"} if not self.takes_think else body
+        return told if self.keep_alive is None else {"keep_alive": self.keep_alive, **told}
 
 
 class OllamaWire:
@@ -156,10 +159,14 @@ class OllamaEngine(OpenAIEngine):
         return self._refuses_thinking(error) or super()._learns(error, plan)
 
     def _refuses_thinking(self, error: BackendRejected) -> bool:
-        """Whether the server says that the model does not think, which it then never does."""
-        if self._facts is None or self._facts.thinks is False or "does not support thinking" not in error.problem:
+        """Whether the server says that the model does not think. Then it does not, or, where the owner knows better,
+        writes its thoughts into its text and cannot be told not to."""
+        facts, settings = self._facts, self._settings
+        if facts is None or not settings.takes_think or "does not support thinking" not in error.problem:
             return False
-        self._facts = replace(self._facts, thinks=False, switchable=None)
+        settings.takes_think = False
+        knows_better = self._config.thinks is True
+        self._facts = replace(facts, thinks=knows_better, switchable=False if knows_better else None)
         return True
 
     async def _learnt(self) -> Facts:

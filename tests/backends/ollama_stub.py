@@ -20,12 +20,15 @@ TOO_LONG = "the input length exceeds the context length"
 
 
 class OllamaStub:
-    """The server. thinks: the model can; always: it cannot be told not to; values: its levels, as /api/show tells them;
-    renders: it knows `_debug_render_only`; full: its queue is; breaks_after: lines after which it reports an error;
-    stalls: it stops in the middle of a reply until the client is gone."""
+    """The server. thinks: the model can; inline: it does, but the server does not know; always: it cannot be told not
+    to; values: its levels, as /api/show tells them; able: that tells what the model can do; renders: it knows
+    `_debug_render_only`; full: its queue is; breaks_after: lines after which it reports an error; stalls: it stops in
+    the middle of a reply until the client is gone."""
 
     def __init__(self) -> None:
-        self.thinks, self.always, self.renders, self.full, self.stalls = True, False, True, False, False
+        self.thinks, self.inline, self.always = True, False, False
+        self.renders, self.full, self.stalls = True, False, False
+        self.able = True
         self.values: list[Any] | None = [True, False]
         self.parameters = ""
         self.breaks_after: int | None = None
@@ -74,7 +77,11 @@ class OllamaStub:
         if body["model"] != NAME:
             return _error(404, f"model '{body['model']}' not found")
         able = ["completion", "tools", *(["thinking"] if self.thinks else [])]
-        shown: dict[str, Any] = {"capabilities": able, "parameters": self.parameters, "details": {"family": "qwen3"}}
+        shown: dict[str, Any] = {
+            "capabilities": able if self.able else [],
+            "parameters": self.parameters,
+            "details": {"family": "qwen3"},
+        }
         shown["model_info"] = {"qwen3.context_length": 40960}
         if self.values is not None:
             shown["thinking"] = {"values": self.values if self.thinks else [False]}
@@ -86,12 +93,14 @@ class OllamaStub:
             return refused
         think = self.thinks and (self.always or body.get("think", True) is not False)
         prompt = "".join(f"<{message['role']}>{message['content']}" for message in body["messages"])
-        prompt += "<assistant><think>\n" + ("" if think else "\n</think>\n\n")
+        prompt += "<assistant>" if self.inline else "<assistant><think>\n" + ("" if think else "\n</think>\n\n")
         if body.get("_debug_render_only") and self.renders:
             return web.json_response({"model": NAME, "message": {}, "_debug_info": {"rendered_template": prompt}})
         if (prompt := self._fitting(prompt, body)) is None:
             return _error(400, TOO_LONG)
         tokens: list[tuple[str, Any]] = [("thinking", letter) for letter in THOUGHT if think]
+        if self.inline:
+            tokens = [("content", piece) for piece in ("<think>", *THOUGHT, "</think>")]
         if body.get("tools"):
             call = {"function": {"index": 0, "name": "add", "arguments": {"a": 1}}}
             tokens += [("tool_calls", [call]), ("tool_calls", [{**call, "id": "call_x"}])]

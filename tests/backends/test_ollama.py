@@ -83,14 +83,30 @@ async def test_a_model_that_cannot_be_off_is_found_out(server, at, collect) -> N
 
 @pytest.mark.parametrize("told", [True, False])
 async def test_a_model_that_does_not_think_is_never_asked_to(server, at, collect, told: bool) -> None:
-    """A truthy `think` would be a 400. Where the server does not tell, or the owner is wrong, one refusal is enough."""
-    server.thinks = False
-    engine = at(server, **({} if told else {"thinks": True}))
+    """A truthy `think` would be a 400. Where the server does not tell, one refusal is enough."""
+    server.thinks, server.able = False, told
+    engine = at(server)
     for budget in (None, 7, 0):
         reply = await collect(engine, chat(thinking_budget=budget))
         assert (reply.answer, reply.done.enforced) == (ANSWER, Enforcement.NATIVE)
     asked = [body.get("think") for path, body in server.requests if path == CHAT]
     assert [one for one in asked if one] == ([] if told else [True])
+
+
+async def test_thoughts_that_the_server_does_not_know_of_are_kept_within_budgets(server, at, collect) -> None:
+    """A model brought in without its template: the server refuses `think`, the owner says that it thinks."""
+    server.thinks, server.inline = False, True
+    engine = at(server, thinks=True)
+    for budget in (7, 7, None):
+        reply = await collect(engine, chat(thinking_budget=budget))
+        assert (reply.thought, reply.answer) == (THOUGHT[: budget and budget - 1], ANSWER)
+        assert reply.done.enforced is (Enforcement.TWO_PASS if budget else Enforcement.NATIVE)
+    asked = [body.get("think") for path, body in server.requests if path == CHAT]
+    assert [one for one in asked if one] == [True], "one refusal is enough"
+    assert (await engine.capabilities()).switchable is False
+    off = await collect(engine, chat(thinking_budget=0))
+    assert (off.thought == "") == (off.done.enforced is not Enforcement.NONE), "off is not off: it says so"
+    assert off.answer == ANSWER
 
 
 async def test_the_context_goes_with_every_request_and_never_changes(server, at, collect) -> None:
