@@ -87,6 +87,11 @@ class Reader:
         return self.answer_seen or self._splitter.ended
 
     @property
+    def divided(self) -> bool:
+        """Whether the server told by itself how many of the tokens are thought."""
+        return bool(_reasoning_tokens(self._reported))
+
+    @property
     def prompt_ms(self) -> float | None:
         """The engine's own time for reading the prompt, where it tells it."""
         return self._timings.get("prompt_ms")

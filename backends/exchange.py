@@ -21,6 +21,7 @@ from .foreign import readable
 from .inline import Inline
 from .markers import Begin
 from .prompts import Prompts
+from .recount import recounted
 from .stops import Bounds
 from .wire import Wire
 
@@ -176,6 +177,8 @@ class Exchange:
         thought = call.thought_prefix + reader.thought
         with readable(self._backend):
             usage, warnings = reader.usage(), list[str]()
+        if self._prompts.counts_here and self._dialect.counts == "chunks" and not reader.divided:
+            usage = recounted(usage, reader.thought, self._prompts.count_here, facts.markers)
         cut = bool(call.thinking_budget) and usage.thought >= (call.thinking_budget or 0)
         if usage.prompt == 0:
             size = len(call.rendered) if isinstance(call.rendered, tuple) else len(orjson.dumps(call.messages)) // 4
