@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, MissingExtra
 from .config import ModelConfig
+from .templates import Own
 
 
 def check_model(name: str, config: ModelConfig) -> None:
@@ -17,6 +18,7 @@ def check_model(name: str, config: ModelConfig) -> None:
         check_folder(name, config.folder)
     elif not config.launched:
         key_of(name, config)
+        Own(name, config)
 
 
 def key_of(name: str, config: ModelConfig) -> str | None:

@@ -14,7 +14,12 @@ URL = "http://127.0.0.1:9/v1"
 
 @pytest.mark.parametrize(
     ("config", "field"),
-    [({"url": URL, "api_key_env": "NO_SUCH_KEY"}, "api_key_env"), ({"path": "/no/such/folder"}, "path")],
+    [
+        ({"url": URL, "api_key_env": "NO_SUCH_KEY"}, "api_key_env"),
+        ({"path": "/no/such/folder"}, "path"),
+        ({"url": URL, "template": "/no/such.jinja"}, "template"),
+        ({"url": URL, "tokenizer": "/no/such/folder"}, "tokenizer"),
+    ],
 )
 def test_what_is_missing_is_named(config: dict[str, str], field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The field of the model that is at fault."""
