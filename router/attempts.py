@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 
 from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta, gone_on
@@ -17,8 +17,9 @@ class Watch:
 
     prompt: how many tokens the query probably is, charged where the engine was at work but never told. before: a watch
     that had been cut off, which this one goes on from: the attempt is both as one. logprobs: of the answer's tokens so
-    far. signs: what is known of the answer already; None: what the probabilities of its tokens say, as far as the cap
-    (tokens, as an answer that is bought is cut there; None: all)."""
+    far. spent: what it took so far, where the stream is not all of it (looping.py). signs: what is known of the answer
+    already; None: what the probabilities of its tokens say, as far as the cap (tokens, as an answer that is bought is
+    cut there; None: all)."""
 
     def __init__(
         self,
@@ -28,8 +29,10 @@ class Watch:
         prompt: float = 0.0,
         before: Watch | None = None,
         cap: int | None = None,
+        spent: Callable[[], Usage] | None = None,
     ) -> None:
         self.route, self.call, self.prompt, self.before, self.cap = route, call, prompt, before, cap
+        self.spent = spent
         self.finished: Finished | None = None
         self.error: str | None = None
         self.cancelled = False
@@ -126,6 +129,8 @@ class Watch:
         usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
         if done is None and self.before is not None and self.before.finished is not None:
             usage = gone_on(self.before.finished.usage, replace(usage, cached=usage.prompt))
+        if done is None and self.spent is not None:
+            usage = self.spent()
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
         return Attempt(
             route=self.route.name,
@@ -147,6 +152,14 @@ class Watch:
 
     def _elapsed(self) -> float:
         return (time.perf_counter() - self._started) * 1000
+
+
+def shown(event: Thought | Text | ToolCallDelta, wanted: int | None) -> Thought | Text | ToolCallDelta:
+    """The event as a caller gets it who asked for so many alternatives a token (None: no log-probabilities)."""
+    if isinstance(event, ToolCallDelta):
+        return event
+    told = () if wanted is None else tuple(replace(token, top=token.top[:wanted]) for token in event.logprobs)
+    return replace(event, logprobs=told)
 
 
 def is_token(event: Event) -> bool:

@@ -20,7 +20,6 @@ from ..backends import (
     continues,
     embedded_path,
     load_families,
-    mode,
     names_of,
     parameters,
 )
@@ -28,6 +27,7 @@ from ..domain import Capabilities, Price, Route
 from ..errors import BackendError, BadRequest, ConfigError
 from ..store import Store, StoreConfig, open_store
 from .config import RouteConfig, Settings
+from .modes import could, mode_of, unable
 from .pricing import assumed_price, check_prices
 
 if TYPE_CHECKING:
@@ -61,7 +61,16 @@ def build_routes(
     prices = {name: _price(route, models[route.model], families) for name, route in wanted.items()}
     check_prices(prices)
     routes = [_route(name, route, models[route.model], prices[name], modes) for name, route in wanted.items()]
+    _check_engines(routes, models)
     return tuple(sorted(routes, key=dearness))
+
+
+def _check_engines(routes: Sequence[Route], models: Mapping[str, ModelConfig]) -> None:
+    """Raises ConfigError for a route whose engine cannot do its mode."""
+    for route in routes:
+        if (problem := unable(route)) is not None:
+            able = could(sorted(name for name, model in models.items() if continues(model)))
+            raise ConfigError(f"the mode {route.mode} {problem}{able}", field=f"routes.{route.name}.mode")
 
 
 def dearness(route: Route) -> tuple[float, float]:
@@ -72,11 +81,11 @@ def dearness(route: Route) -> tuple[float, float]:
 
 def _route(name: str, config: RouteConfig, model: ModelConfig, price: Price, modes: Mapping[str, Mode] | None) -> Route:
     try:
-        row = mode(config.mode, modes)
+        row = mode_of(config.mode, modes)
     except BadRequest as error:
         raise ConfigError(error.problem, field=f"routes.{name}.mode") from None
     budget = config.thinking_budget
-    if not row.think and budget:
+    if row.think is False and budget:
         raise ConfigError(
             f"the mode {row.name} does not think, so it can have no thinking budget of {budget}",
             field=f"routes.{name}.thinking_budget",

@@ -30,12 +30,14 @@ class Bought:
         learnt = climb.model.cap if climb is not None else None
         return min(self.max_tokens, learnt or self.max_tokens)
 
-    def limited(self, call: Call, route: Route, climb: Climb) -> Call:
+    def limited(self, call: Call, route: Route, climb: Climb, *, loops: bool = False) -> Call:
         """The call within these limits, with the probabilities of its tokens. It is cut early where it can be gone on
-        with, and what the caller's own limit keeps for an answer is then still there."""
+        with, and what the caller's own limit keeps for an answer is then still there. loops: it is that of a looping
+        mode, which is several calls."""
         cap, most = self.cap(climb), call.max_tokens
         kept = 0 if most is None else min(RESERVE, (most + 1) // 2)
-        early = route.name in climb.model.resumes and can_go_on(call, route) and (most is None or cap + kept <= most)
+        room = most is None or cap + kept <= most
+        early = not loops and route.name in climb.model.resumes and can_go_on(call, route) and room
         limit = cap if early else self.max_tokens
         return replace(
             call,

@@ -17,6 +17,7 @@ from ..backends import EnginesConfig, ModelConfig, load_families, load_modes
 from ..domain import Json, Objective, ObjectiveKind, Tier
 from ..errors import ConfigError
 from ..store import StoreConfig
+from .modes import LOOPS
 from .origins import Origins, leaves, overlay, replace_origin
 from .yaml_file import read_yaml
 
@@ -242,17 +243,26 @@ def _siblings(field: tuple[str, ...]) -> list[str]:
     return sorted(at.model_fields)
 
 
-def _check(settings: Settings, origins: Origins) -> None:
-    """What spans sections. Raises ConfigError."""
-
-    def wrong(problem: str, *field: str) -> ConfigError:
-        return ConfigError(problem, field=".".join(field), where=_origin(field, origins))
+def _check_rows(settings: Settings, origins: Origins) -> None:
+    """The owner's families and modes. Raises ConfigError."""
 
     def within(section: str) -> Callable[[str, str | None], str]:
         return lambda row, field: _origin((section, row, *((field,) if field else ())), origins) or section
 
     load_families(settings.families, within("families"))
     load_modes(settings.modes, within("modes"))
+    for name in LOOPS.keys() & settings.modes.keys():
+        where = _origin(("modes", name), origins)
+        raise ConfigError("is a mode that loops: give yours another name", field=f"modes.{name}", where=where)
+
+
+def _check(settings: Settings, origins: Origins) -> None:
+    """What spans sections. Raises ConfigError."""
+
+    def wrong(problem: str, *field: str) -> ConfigError:
+        return ConfigError(problem, field=".".join(field), where=_origin(field, origins))
+
+    _check_rows(settings, origins)
     known = ", ".join(sorted(settings.models)) or "none"
     for name, route in settings.routes.items():
         if route.model not in settings.models:

@@ -19,6 +19,7 @@ from ..errors import BadRequest, ContextTooLong
 from . import policy
 from .climb import Climb
 from .conversation import complains
+from .modes import fitting
 from .objectives import Climbing, Plan, Point, on_text, plan
 from .pricing import changed_by, expected_cost
 from .token_counts import TokenCounts, has_images
@@ -140,6 +141,7 @@ class Decider:
         started = time.perf_counter()
         wish, found = wish or Wish(), self._learnt
         routes, wished = candidates(wish, self.standing.routes)
+        routes = fitting(routes, query, self.standing.routes)
         serving = routes if wished is not None else self._able(query, routes)
         objective = wish.objective or self.standing.objective
         features, embedding, estimates, beyond = self._estimate(query, serving, found)

@@ -17,9 +17,11 @@ from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Route,
 from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
-from .attempts import Watch, is_token
+from .attempts import Watch, is_token, shown
 from .buying import Bought, can_go_on, rest_of
 from .decide import Decider, conclude
+from .looping import Looping
+from .modes import loop_of
 from .probing import Prober
 from .run import Run
 from .signs import ALTERNATIVES
@@ -149,20 +151,22 @@ class Live:
             if (watch := self._resumed(run, kept.watch)) is not None:
                 watch.signs = run.take(step.bought).signs
                 wanted = run.considered.query.logprobs
-                return run.begin(watch), [_shown(event, wanted) for event in kept.events]
+                return run.begin(watch), [shown(event, wanted) for event in kept.events]
         return run.begin(self._watch(run, step)), []
 
     def _call(self, run: Run, route: Route) -> Call:
         advice = self._advice.get(route.model, UNADVISED)
         known = run.considered.estimates.get(route.name)
         expected = known.output_tokens if known is not None and known.measured else None
+        if loop_of(route.mode) is not None:  # each of its calls is as in mode think
+            route = replace(route, mode="think")
         call = prepare(run.considered.query, route, self.modes, advice, expected)
         return replace(call, deadline_ms=self._deadline_ms)
 
     def _resumed(self, run: Run, cut: Watch) -> Watch | None:
         """The rest of an answer that was cut; None where it must be asked for anew."""
         call = self._call(run, cut.route)
-        if cut.finished is None or not can_go_on(call, cut.route):
+        if cut.finished is None or cut.spent is not None or not can_go_on(call, cut.route):
             return None
         ended = cut.finished.continuation is not None and cut.finished.continuation.ended
         rest = rest_of(call, cut.thought, cut.text, cut.finished.usage, ended=ended)
@@ -173,15 +177,18 @@ class Live:
 
     def _watch(self, run: Run, step: policy.Step) -> Watch:
         route = run.considered.routes[step.route]
-        call = self._call(run, route)
+        call, loop = self._call(run, route), loop_of(route.mode)
         if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
-            call = self._bought.limited(call, route, run.considered.terms.climb)
+            call = self._bought.limited(call, route, run.considered.terms.climb, loops=loop is not None)
         elif run.signs:
             call = replace(call, logprobs=max(call.logprobs or 0, ALTERNATIVES))
         self.decider.outages.trying(route.model)
         prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
         cap = self._bought.cap(run.considered.terms.climb) if run.signs else None
-        return Watch(route, call, self.engines[route.model].stream(call), prompt, cap=cap)
+        if loop is None:
+            return Watch(route, call, self.engines[route.model].stream(call), prompt, cap=cap)
+        looping = Looping(self.engines[route.model], route, call, loop, prompt)
+        return Watch(route, call, looping.events(), prompt, cap=cap, spent=looping.usage)
 
     async def _signs(self, run: Run, watch: Watch) -> None:
         """Learn of the answer that was given what a bought one would have shown, where that is wanted."""
@@ -243,7 +250,7 @@ class Live:
         run.watch = kept.watch
         run.watch_counted = True
         wanted = run.considered.query.logprobs
-        return [Decided(run.decision), *(_shown(event, wanted) for event in kept.events), self._answered(run)]
+        return [Decided(run.decision), *(shown(event, wanted) for event in kept.events), self._answered(run)]
 
     def _answered(self, run: Run) -> Answered:
         watch, decision = run.watch, run.decision
@@ -252,7 +259,8 @@ class Live:
         attempts = self._put(run)
         done = watch.finished
         assert done is not None
-        if done.enforced is not Enforcement.TWO_PASS and watch.before is None:  # else a second prompt is in its usage
+        several = done.enforced is Enforcement.TWO_PASS or watch.before is not None or watch.spent is not None
+        if not several:  # else a second prompt is in its usage
             self.decider.counts.learn(watch.route.model, run.considered.query, done.usage.prompt)
         warnings = (*decision.warnings, *done.warnings)
         return Answered(decision, attempts, done.finish, done.usage, done.model, done.enforced, warnings)
@@ -269,14 +277,6 @@ class Live:
     def _recorded(self, run: Run, decision: Decision, attempts: tuple[Attempt, ...]) -> Record:
         c, encoder = run.considered, vectors_id(self.decider.embedder)
         return Record(decision, c.query, attempts, c.features, c.embedding, encoder=encoder)
-
-
-def _shown(event: Thought | Text | ToolCallDelta, wanted: int | None) -> Thought | Text | ToolCallDelta:
-    """The event as a caller gets it who asked for so many alternatives a token (None: no log-probabilities)."""
-    if isinstance(event, ToolCallDelta):
-        return event
-    told = () if wanted is None else tuple(replace(token, top=token.top[:wanted]) for token in event.logprobs)
-    return replace(event, logprobs=told)
 
 
 async def collect(events: AsyncGenerator[LiveEvent, None]) -> tuple[list[LiveEvent], Answered]:

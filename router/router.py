@@ -27,7 +27,6 @@ from ..backends import (
     load_modes,
     running,
 )
-from ..backends import mode as catalogued
 from ..classifiers import vectors_id
 from ..domain import Decision, Json, Objective, Query, Wish
 from ..errors import BadRequest, StoreError
@@ -37,6 +36,7 @@ from .buying import Bought
 from .config import Settings
 from .config import load as load_settings
 from .live import Answered, Live, LiveEvent, collect
+from .modes import mode_of
 from .objectives import as_objective
 from .queries import Askable, as_query
 from .serving import Refresher
@@ -136,10 +136,10 @@ class Router:
         return wish
 
     def _in_mode(self, wish: Wish, mode: str) -> Wish:
-        row = catalogued(mode, self.modes)
+        row = mode_of(mode, self.modes)
         budget = wish.thinking_budget if row.own_budget is None else row.budget(wish.thinking_budget)
         # A bare model name means its unlimited thought only where no mode says otherwise.
-        unlimited = wish.unlimited and row.think and budget is None
+        unlimited = wish.unlimited and row.think is not False and budget is None
         return replace(wish, mode=row.name, mode_thinks=row.think, thinking_budget=budget, unlimited=unlimited)
 
     def decide(self, query: Query, wish: Wish | None = None) -> Decision:

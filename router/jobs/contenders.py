@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...backends import Mode, ModelConfig
-from ...backends import mode as catalogued
 from ...domain import Route, Sampling, Wish
 from ...errors import BadRequest
 from ..build import dearness
+from ..modes import Loop, loop_of, mode_of
 from ..router import Router
 from ..wishes import candidates
 
@@ -75,7 +75,7 @@ def contenders(
     )
 
 
-def greedy(model: ModelConfig, mode: Mode, advised: Sampling = _UNSAID) -> bool:
+def greedy(model: ModelConfig, mode: Mode | Loop, advised: Sampling = _UNSAID) -> bool:
     """Whether the same question gets the same answer each time: drawn without chance, or with a fixed seed.
 
     advised: what is recommended for the model in this mode."""
@@ -87,7 +87,7 @@ def greedy(model: ModelConfig, mode: Mode, advised: Sampling = _UNSAID) -> bool:
 
 def _is_greedy(router: Router, route: Route) -> bool:
     advised = router.advice[route.model].at(route.thinking_budget)
-    return greedy(router.models[route.model], catalogued(route.mode, router.modes), advised)
+    return greedy(router.models[route.model], mode_of(route.mode, router.modes), advised)
 
 
 def fallback(entered: Sequence[Contender], model: str) -> Contender | None:
@@ -97,8 +97,8 @@ def fallback(entered: Sequence[Contender], model: str) -> Contender | None:
 
 
 def longest(entered: Sequence[Contender], model: str) -> Contender | None:
-    """The contender of this model that may think longest; in mode think, of several."""
-    able = [c for c in entered if c.route.model == model and c.thinks]
+    """The contender of this model that may think longest, in one thought; in mode think, of several."""
+    able = [c for c in entered if c.route.model == model and c.thinks and loop_of(c.route.mode) is None]
     return max(able, key=lambda c: (dearness(c.route)[1], c.route.mode == "think"), default=None)
 
 
@@ -108,7 +108,7 @@ def _short(model: ModelConfig, route: Route) -> int | None:
     return SHORT_ANSWER if route.thinking_budget == 0 else SHORT_THOUGHT
 
 
-def _said(model: ModelConfig, mode: Mode, advised: Sampling, name: str) -> object:
+def _said(model: ModelConfig, mode: Mode | Loop, advised: Sampling, name: str) -> object:
     """A value of sampling: the mode's, else what the model's configuration always sends, else the recommended."""
     told = (getattr(mode.sampling, name), model.extra.get(name), getattr(advised, name))
     return next((value for value in told if value is not None), None)
