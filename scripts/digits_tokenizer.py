@@ -51,6 +51,16 @@ CHAT_TEMPLATE = """\
 {%- if not enable_thinking -%}{{- "</think>" -}}{%- endif -%}
 {%- endif -%}"""
 
+# How transformers tells thought from answer in a reply. Its server would else drop the markers, as control tokens.
+RESPONSE_TEMPLATE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": ASSISTANT,
+    "fields": {
+        "reasoning_content": {"open": THINK, "close": CLOSE, "content": "text"},
+        "content": {"close": END, "content": "text"},
+    },
+}
+
 
 def encode(text: str) -> list[int]:
     """Ids of plain printable ASCII text, one a character: what the traces are made of."""
@@ -84,6 +94,7 @@ def write(folder: Path) -> None:
         "additional_special_tokens": [token for token in CONTROL if token not in (PAD, END)],
         "clean_up_tokenization_spaces": False,
         "chat_template": CHAT_TEMPLATE,
+        "response_template": RESPONSE_TEMPLATE,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")

@@ -98,3 +98,27 @@ def test_the_template_stands_alike_in_all_three_places(folder: Any, server: Any,
     alone = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     assert tokenizer.chat_template == alone
     assert server.client.get("/props").json()["chat_template"] == alone
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "reply", "told"),
+    [
+        ({}, "3+4=7;</think>7<|end|>", {"reasoning_content": "3+4=7;", "content": "7"}),
+        ({"enable_thinking": False}, "7<|end|>", {"content": "7"}),
+        ({}, "3+4=", {"reasoning_content": "3+4="}),
+    ],
+)
+def test_transformers_tells_the_thought_from_the_answer(
+    tokenizer: Any, kwargs: dict[str, Any], reply: str, told: dict[str, str]
+) -> None:
+    """By the response template, in its server too: where the prompt opened the thought, and where it was cut."""
+    prompt = tokenizer.apply_chat_template([USER], tokenize=False, add_generation_prompt=True, **kwargs)
+    assert tokenizer.parse_response(reply, prefix=prompt) == {"role": "assistant", **told}
+
+
+def test_the_files_are_what_the_script_writes(folder: Any, tmp_path: Any) -> None:
+    import digits_tokenizer
+
+    digits_tokenizer.write(tmp_path)
+    for file in tmp_path.iterdir():
+        assert (folder / file.name).read_bytes() == file.read_bytes()
