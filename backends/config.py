@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -134,6 +135,17 @@ class ModelConfig(_Section):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no http or https address")
         return url.rstrip("/")
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _time(cls, value: str | int | None) -> str | int | None:
+        if not isinstance(value, str):
+            return value
+        if re.fullmatch(r"-?\d+", value):  # as an environment variable has it
+            return int(value)
+        if not re.fullmatch(r"-?(\d+(\.\d+)?(ms|s|m|h))+", value):
+            raise ValueError(f"{value!r} is no time: write it as 30m, 1h30m, in seconds, or -1 for ever")
+        return value
 
     @field_validator("dialect")
     @classmethod

@@ -161,3 +161,18 @@ def test_what_a_server_does_by_itself_is_not_to_be_set(settings: dict[str, objec
 @pytest.mark.parametrize("dialect", ["ollama", "lmstudio", "transformers_serve", "openai"])
 def test_servers_that_do_not_render_take_a_template(dialect: str) -> None:
     ModelConfig.model_validate({"url": "http://x", "dialect": dialect, "template": "a.jinja", "tokenizer": "t.json"})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("30m", "30m"), ("1h30m", "1h30m"), ("-1", -1), ("0", 0), (60, 60), ("1.5h", "1.5h")]
+)
+def test_a_time_to_stay_in_memory_is_one_that_ollama_reads(given: str | int, kept: str | int) -> None:
+    """A bare number in text would be an error there."""
+    config = ModelConfig.model_validate({"url": "http://x", "dialect": "ollama", "keep_alive": given})
+    assert config.keep_alive == kept
+
+
+@pytest.mark.parametrize("wrong", ["ever", "30 minutes", "m", ""])
+def test_another_time_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="is no time: write it as 30m"):
+        ModelConfig.model_validate({"url": "http://x", "dialect": "ollama", "keep_alive": wrong})
