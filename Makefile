@@ -11,7 +11,7 @@ EXTRAS ?=
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-routellm bench-new-route bench-probes lock clean
+.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-routellm bench-new-route bench-probes bench-looping lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -78,6 +78,9 @@ bench-new-route: $(VENV)/.test  ## what 20 labels of a new route tell (POINTSMAN
 
 bench-probes: $(VENV)/.test  ## what each kind of evidence tells, live on the models that come with it; writes docs/results.md
 	@$(BIN)/python benchmarks/bench_probes.py --write
+
+bench-looping: $(VENV)/.test  ## what the modes that loop cost and reach on the model that comes with it; writes docs/modes.md
+	@$(BIN)/python benchmarks/bench_looping.py --write
 
 lock: $(VENV)/.test  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python scripts/lock.py

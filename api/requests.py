@@ -82,7 +82,7 @@ class Wishes(BaseModel):
         "quality to keep; a route's or a model's name; name(2048) or name(off) for an explicit thinking budget",
         examples=["auto"],
     )
-    mode: str | None = Field(None, description="how the model reasons, a row of the catalogue: direct, think, …")
+    mode: str | None = Field(None, description="how the model reasons: direct, think(512), vote(5), … (docs/modes.md)")
     thinking_budget: int | Literal["off", "unlimited"] | None = Field(
         None, description="the most tokens of thought: a number, off, or unlimited"
     )
