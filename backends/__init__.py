@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from .engines import continues, create
     from .families import load_families, parameters
     from .family_rows import Family
+    from .hosted_prices import listed
     from .identity import Identity, identify
     from .launch import Endpoint, Supervisor, running
+    from .least import budget_problem
     from .outages import Outages
     from .preflight import check_model
     from .sampling import UNADVISED, Advice
@@ -73,6 +75,7 @@ _WHERE = {
     "ToolCallDelta": "engine",
     "advice": "advised",
     "allot": "budget",
+    "budget_problem": "least",
     "check_model": "preflight",
     "continues": "engines",
     "create": "engines",
@@ -80,6 +83,7 @@ _WHERE = {
     "embedded_path": "embedded",
     "gone_on": "budget",
     "identify": "identity",
+    "listed": "hosted_prices",
     "load_families": "families",
     "load_modes": "catalogue",
     "mode": "catalogue",
@@ -123,6 +127,7 @@ __all__ = [
     "ToolCallDelta",
     "advice",
     "allot",
+    "budget_problem",
     "check_model",
     "continues",
     "create",
@@ -130,6 +135,7 @@ __all__ = [
     "embedded_path",
     "gone_on",
     "identify",
+    "listed",
     "load_families",
     "load_modes",
     "mode",

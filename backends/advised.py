@@ -21,11 +21,12 @@ def names_of(name: str, config: ModelConfig) -> tuple[str, ...]:
 
 
 def advice(name: str, config: ModelConfig, table: Sequence[Family] | None = None) -> Advice:
-    """The recommended sampling of the model `name`, by its family among those of the table (None: the shipped).
+    """The recommended sampling of the model `name`, by its family among those of the table (None: the shipped). None
+    for a provider's model: its own defaults are its makers'.
 
     Left out: what its `extra` sets, and what its engine's dialect does not know, which nobody asked for. A model that
     does not think, or cannot be told not to, has one sampling for all modes."""
-    family = family_of(names_of(name, config), table)
+    family = None if config.hosted else family_of(names_of(name, config), table)
     if family is None:
         return UNADVISED
     think, direct = family.advice.think, family.advice.direct

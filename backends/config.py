@@ -20,9 +20,7 @@ _IDLE: dict[str, tuple[str, ...]] = {
         *("chat_template", "extra", "timeouts"),
     ),
     "with a url": ("slots", "threads", "chat_template", "device", "dtype"),
-    "at a provider": (
-        *("slots", "threads", "chat_template", "device", "dtype", "budget", *_OF_SERVERS),
-    ),
+    "at a provider": ("slots", "threads", "chat_template", "device", "dtype", "budget", *_OF_SERVERS),
 }
 """Settings of a model that mean nothing, by where it is."""
 
@@ -47,8 +45,8 @@ class ModelConfig(_Section):
     engine: Literal["llamacpp", "openai", "transformers", "hosted"] = Field(
         default="openai",
         description="llamacpp: a llama.cpp server, ours or by url; openai: any OpenAI-compatible server by url; "
-        "transformers: in this process; hosted: a provider, through LiteLLM. Left out: llamacpp for embedded models and .gguf files, transformers for "
-        "folders, openai for urls",
+        "transformers: in this process; hosted: a provider, through LiteLLM. Left out: llamacpp for embedded models "
+        "and .gguf files, transformers for folders, openai for urls",
     )
     embedded: Literal["digits", "smollm2"] | None = Field(default=None, description="a model that comes with Pointsman")
     path: Path | None = Field(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..errors import ConfigError
 from .advised import names_of
 from .config import EnginesConfig, ModelConfig
-from .dialects import dialect
+from .dialects import Dialect, dialect
 from .engine import Engine
 from .families import family_of, markers_of
 from .family_rows import Family
@@ -16,8 +17,8 @@ from .llamacpp import LlamaCppEngine
 from .lmstudio import LMStudioEngine
 from .ollama import OllamaEngine
 from .openai import OpenAIEngine
-from .preflight import key_of
-from .transport import Target
+from .preflight import check_litellm, key_of
+from .transport import Target, Transport
 
 _OWN: dict[str, type[LlamaCppEngine | LMStudioEngine | OllamaEngine]] = {
     "llamacpp": LlamaCppEngine,
@@ -29,6 +30,8 @@ _OWN: dict[str, type[LlamaCppEngine | LMStudioEngine | OllamaEngine]] = {
 
 def continues(config: ModelConfig) -> bool:
     """Whether the model's engine can go on with an answer that was cut off, as far as its dialect says."""
+    if config.hosted:
+        return False
     if config.engine == "transformers" or config.template is not None:
         return True
     return dialect(config.dialect or config.engine).continues is not None
@@ -68,6 +71,8 @@ def create(
             system=config.system,
             guard=_guard(name, config, families),
         )
+    if config.engine == "hosted":
+        return _through_litellm(name, config, limits, families)
     address = url or config.url
     if address is None:
         raise ConfigError("its server is not running", field=f"models.{name}")
@@ -76,3 +81,28 @@ def create(
     target = Target(name, address, api_key, spoken.reuse_after_stream)
     kind = _OWN.get(spoken.name, OpenAIEngine)
     return kind(name, config, spoken, target, limits, families)
+
+
+def _through_litellm(
+    name: str, config: ModelConfig, limits: EnginesConfig | None, families: Sequence[Family] | None
+) -> Engine:
+    """A provider's model; or, with a dialect, that of a server of the owner's behind LiteLLM, which is then no more
+    than the way there."""
+    from .hosted import HostedEngine
+    from .hosted_loops import Loops
+    from .hosted_wire import HostedWire
+
+    check_litellm()
+    target = Target(name, config.url or "", key_of(name, config))
+    if config.hosted:
+        return HostedEngine(name, config, target, limits)
+    assert config.dialect is not None
+    spoken = dialect(config.dialect)
+    kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine
+    bare = config.model_copy(update={"model": (config.model or "").partition("/")[2]})
+    target = replace(target, reuse=spoken.reuse_after_stream)
+
+    def wire(_dialect: Dialect, _transport: Transport) -> HostedWire:
+        return HostedWire(target, config, ours=False, loops=Loops())
+
+    return kind(name, bare, spoken, target, limits, families, wire=wire)

@@ -45,6 +45,10 @@ class Exchange:
         self._backend, self._dialect, self._wire, self._prompts = backend, dialect, wire, prompts
         self._inline = Inline(prompts)
 
+    async def aclose(self) -> None:
+        """Give back what its wire holds."""
+        await self._wire.aclose()
+
     async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
         """One pass (budget.Run). An answer to a closed thought that comes out empty is asked for again, with empty
         answers forbidden."""

@@ -21,15 +21,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "history": get_args(History),
 }
 _NEEDED = ("match", "thinks", "switch", "source")
-_OF_THOUGHT = ("open", "close", "opens", "empty", "soft", "history")
+_OF_THOUGHT = ("open", "close", "opens", "empty", "soft", "history", "least")
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """What is known of a family of models; `families.yaml` explains the fields. None: not known.
 
-    active: parameters at work per token, in billions. soft: () where no words switch the thinking. advice: the
-    recommended sampling."""
+    active: parameters at work per token, in billions. soft: () where no words switch the thinking. least: the
+    lowest word of `reasoning_effort`. advice: the recommended sampling."""
 
     name: str
     match: str
@@ -43,6 +43,7 @@ class Family:
     empty: str | None = None
     soft: tuple[str, ...] | None = None
     history: History | None = None
+    least: str | None = None
     advice: Advice = UNADVISED
 
     @property

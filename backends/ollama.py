@@ -71,6 +71,9 @@ class OllamaWire:
                 with readable(backend):
                     yield chunks.read(cast("Json", told))
 
+    async def aclose(self) -> None:
+        """Nothing: the connections are the transport's."""
+
 
 class OllamaPrompts(Prompts):
     """Prompts as Ollama renders them itself."""

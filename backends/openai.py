@@ -126,6 +126,7 @@ class OpenAIEngine:
 
     async def aclose(self) -> None:
         """See Engine.aclose."""
+        await self._exchange.aclose()
         await self._transport.aclose()
 
     async def facts(self) -> Facts:
@@ -187,7 +188,7 @@ class OpenAIEngine:
         try:
             async with asyncio.timeout(None if call.deadline_ms is None else call.deadline_ms / 1e3):
                 facts = await self._known(call)
-                guarded = await self._guarded(self._completed(call), facts)
+                guarded = await self._guarded(_least(self._completed(call), facts), facts)
                 allotment = await self._allotted(guarded.call, facts)
         except TimeoutError as error:
             raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self._name) from error
@@ -307,6 +308,13 @@ def _continues(call: Call, facts: Facts) -> bool:
     if call.rendered is not None or facts.continues == "chat":
         return True
     return facts.continues == "raw" and not call.tools  # raw text comes back with its tool calls unread
+
+
+def _least(call: Call, facts: Facts) -> Call:
+    """The call with its family's lowest word of effort, where that is asked for and there is one."""
+    if not call.least or facts.family is None or facts.family.least is None:
+        return call
+    return replace(call, extra={"reasoning_effort": facts.family.least, **call.extra})
 
 
 def _asked(call: Call, line: str) -> Call:

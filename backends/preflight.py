@@ -14,6 +14,8 @@ from .templates import Own
 def check_model(name: str, config: ModelConfig) -> None:
     """Raises ConfigError naming the field, or MissingExtra, where `create` would. A model that we launch is checked
     when it is launched."""
+    if config.engine == "hosted":
+        check_litellm()
     if config.folder is not None:
         check_folder(name, config.folder)
     elif not config.launched:
@@ -30,6 +32,12 @@ def key_of(name: str, config: ModelConfig) -> str | None:
         field = f"models.{name}.api_key_env"
         raise ConfigError("the environment variable is not set", field=field, where=config.api_key_env)
     return key
+
+
+def check_litellm() -> None:
+    """Raises MissingExtra without LiteLLM."""
+    if find_spec("litellm") is None:
+        raise MissingExtra("A hosted model", "hosted")
 
 
 def check_folder(name: str, folder: Path) -> None:

@@ -26,6 +26,10 @@ class Wire(Protocol):
         OpenAI's API has them. Closing the generator cancels the generation. Raises BackendError."""
         ...
 
+    async def aclose(self) -> None:
+        """Give back what it holds of its own."""
+        ...
+
 
 MakeWire: TypeAlias = Callable[[Dialect, Transport], Wire]
 """How an engine comes by its wire."""
@@ -54,3 +58,6 @@ class HttpWire:
                 if not isinstance(chunk, dict):
                     raise BackendUnavailable("sent an event that is no object", backend=backend)
                 yield chunk
+
+    async def aclose(self) -> None:
+        """Nothing: the connections are the transport's."""

@@ -17,8 +17,10 @@ from ..backends import (
     Family,
     Mode,
     ModelConfig,
+    budget_problem,
     continues,
     embedded_path,
+    listed,
     load_families,
     names_of,
     parameters,
@@ -61,6 +63,7 @@ def build_routes(
     prices = {name: _price(route, models[route.model], families) for name, route in wanted.items()}
     check_prices(prices)
     routes = [_route(name, route, models[route.model], prices[name], modes) for name, route in wanted.items()]
+    _check_thinking(routes, models, families)
     _check_engines(routes, models)
     return tuple(sorted(routes, key=dearness))
 
@@ -71,6 +74,14 @@ def _check_engines(routes: Sequence[Route], models: Mapping[str, ModelConfig]) -
         if (problem := unable(route)) is not None:
             able = could(sorted(name for name, model in models.items() if continues(model)))
             raise ConfigError(f"the mode {route.mode} {problem}{able}", field=f"routes.{route.name}.mode")
+
+
+def _check_thinking(routes: Sequence[Route], models: Mapping[str, ModelConfig], families: Sequence[Family]) -> None:
+    """Raises ConfigError for a route whose model cannot be off, or takes no such thinking budget."""
+    for route in routes:
+        if problem := budget_problem(route.model, models[route.model], route.thinking_budget, families):
+            field = "thinking_budget" if route.thinking_budget else "mode"
+            raise ConfigError(problem, field=f"routes.{route.name}.{field}")
 
 
 def dearness(route: Route) -> tuple[float, float]:
@@ -102,6 +113,8 @@ def _price(route: RouteConfig, model: ModelConfig, families: Sequence[Family]) -
     if route.price is not None:
         return Price(route.price.input, route.price.cached_input, route.price.output)
     size = model.parameters
+    if size is None and model.hosted:
+        return _listed_price(route.model, model)
     if size is None:
         size = parameters(names_of(route.model, model)[:1], table=families)
     if size is None:
@@ -111,6 +124,16 @@ def _price(route: RouteConfig, model: ModelConfig, families: Sequence[Family]) -
             field=f"models.{route.model}.parameters",
         )
     return assumed_price(size)
+
+
+def _listed_price(name: str, model: ModelConfig) -> Price:
+    """A provider's price, in US dollars, by LiteLLM's table. Raises ConfigError where it has none, or the address is
+    another than the provider's; MissingExtra without LiteLLM."""
+    price = listed(model.model or "").price
+    if price is None or model.url is not None:
+        why = "LiteLLM's table tells no price for it" if price is None else "at a url of your own it may cost anything"
+        raise ConfigError(f"{why}: give a `price:` to every route of {model.model}", field=f"models.{name}")
+    return price
 
 
 def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:

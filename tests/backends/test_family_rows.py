@@ -33,6 +33,7 @@ def test_a_row_is_kept_whole_and_what_it_leaves_out_is_not_known():
         "empty": "<a></a>",
         "soft": ["/x"],
         "history": "keep",
+        "least": "low",
         "sampling": {"think": {"temperature": 0.6, "top_k": 20}},
     }
     assert set(full) == set(FIELDS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.backends import ModelConfig, check_model
-from pointsman.errors import ConfigError
+from pointsman.backends import ModelConfig, check_model, create, preflight
+from pointsman.errors import ConfigError, MissingExtra
 
 URL = "http://127.0.0.1:9/v1"
 
@@ -35,3 +35,14 @@ def test_what_is_there_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "config.json").write_text("{}")
     for config in ({"url": URL}, {"url": URL, "api_key_env": "A_KEY"}, {"path": tmp_path}, {"embedded": "digits"}):
         check_model("q", ModelConfig.model_validate(config))
+
+
+def test_a_hosted_model_needs_litellm_and_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ModelConfig(engine="hosted", model="openai/gpt-5.1", api_key_env="NOT_SET_ANYWHERE")
+    with pytest.raises(ConfigError, match="not set"):
+        check_model("m", config)
+    monkeypatch.setattr(preflight, "find_spec", lambda _name: None)
+    with pytest.raises(MissingExtra, match=r"pointsman\[hosted\]"):
+        check_model("m", config)
+    with pytest.raises(MissingExtra, match=r"pointsman\[hosted\]"):
+        create("m", config)

@@ -208,3 +208,56 @@ def test_the_store_is_a_file_at_home_unless_named(tmp_path: Any) -> None:
     with build_store(settings) as store:
         store.upgrade()
     assert (tmp_path / "pointsman.db").is_file()
+
+
+CLAUDE = {"engine": "hosted", "model": "anthropic/claude-sonnet-4-5"}
+
+
+@pytest.mark.parametrize(
+    ("model", "route", "field", "problem"),
+    [
+        ({"url": URL, "model": "gpt-oss-20b"}, {"mode": "direct"}, "routes.r.mode", r"`least` \(effort low"),
+        ({"url": URL, "model": "MiniMax-M2"}, {"mode": "solve"}, "routes.r.mode", "cannot be turned off"),
+        ({"url": URL, "model": "gpt-oss-20b"}, {"thinking_budget": 0}, "routes.r.mode", "cannot be turned off"),
+        (CLAUDE, {"thinking_budget": 512}, "routes.r.thinking_budget", "under 1024 tokens: ask for that or more"),
+        ({**CLAUDE, "model": "gemini/gemini-2.5-pro"}, {"mode": "direct"}, "routes.r.mode", "a budget of 128 tokens"),
+    ],
+)
+def test_a_route_that_its_model_cannot_keep_is_refused_with_what_it_can(
+    model: dict[str, Any], route: dict[str, Any], field: str, problem: str
+) -> None:
+    priced = {"model": "m", "price": {"input": 1, "output": 2}, **route}
+    with pytest.raises(ConfigError, match=problem) as caught:
+        routes_of({"m": model}, {"r": priced})
+    assert caught.value.field == field
+
+
+def test_the_least_and_what_the_model_can_is_taken() -> None:
+    models = {"m": {"url": URL, "model": "gpt-oss-20b"}, "q": {"url": URL, "model": "Qwen3-8B"}}
+    routes = {"least": {"model": "m", "mode": "least"}, "direct": {"model": "q", "mode": "direct"}}
+    assert [name for name, _ in routes_of(models, routes)] == ["least", "direct"]
+
+
+def test_a_providers_price_is_litellms_unless_it_is_given() -> None:
+    (_, listed), (_, given) = routes_of(
+        {"c": CLAUDE}, {"a": {"model": "c"}, "b": {"model": "c", "price": {"input": 50, "output": 250}}}
+    )
+    assert given == Price(50, 0.0, 250)
+    assert not listed.assumed
+    assert listed.output > listed.input > listed.cached_input > 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{**CLAUDE, "model": "nowhere/new"}, {**CLAUDE, "url": "http://127.0.0.1:1"}],
+    ids=["unlisted", "elsewhere"],
+)
+def test_where_no_price_is_told_one_is_asked_for(model: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="give a `price:`") as caught:
+        routes_of({"c": model}, {"r": {"model": "c"}})
+    assert caught.value.field == "models.c"
+
+
+def test_prices_in_money_and_assumed_ones_are_not_mixed() -> None:
+    with pytest.raises(ConfigError, match="give a price to every route, or to none"):
+        routes_of({"c": CLAUDE, "q": {"url": URL, "model": "Qwen3-8B"}}, {"a": {"model": "c"}, "b": {"model": "q"}})
