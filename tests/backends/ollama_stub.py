@@ -26,6 +26,7 @@ class OllamaStub:
     the middle of a reply until the client is gone."""
 
     def __init__(self) -> None:
+        self.name = NAME
         self.thinks, self.inline, self.always = True, False, False
         self.renders, self.full, self.stalls = True, False, False
         self.able = True
@@ -66,23 +67,27 @@ class OllamaStub:
         return web.json_response({"version": "0.33.0"})
 
     async def _tags(self, _: web.Request) -> web.Response:
-        return web.json_response({"models": [{"name": NAME, "model": NAME, "details": {"parameter_size": "752M"}}]})
+        return web.json_response(
+            {"models": [{"name": self.name, "model": self.name, "details": {"parameter_size": "752M"}}]}
+        )
 
     async def _ps(self, _: web.Request) -> web.Response:
-        running = [] if self.loaded is None else [{"name": NAME, "model": NAME, "context_length": self.loaded}]
+        running = (
+            [] if self.loaded is None else [{"name": self.name, "model": self.name, "context_length": self.loaded}]
+        )
         return web.json_response({"models": running})
 
     async def _show(self, request: web.Request) -> web.Response:
         body = await self._body(request)
-        if body["model"] != NAME:
+        if body["model"] != self.name:
             return _error(404, f"model '{body['model']}' not found")
         able = ["completion", "tools", *(["thinking"] if self.thinks else [])]
         shown: dict[str, Any] = {
             "capabilities": able if self.able else [],
             "parameters": self.parameters,
-            "details": {"family": "qwen3"},
+            "details": {},
         }
-        shown["model_info"] = {"qwen3.context_length": 40960}
+        shown["model_info"] = {"general.architecture": "any", "any.context_length": 40960}
         if self.values is not None:
             shown["thinking"] = {"values": self.values if self.thinks else [False]}
         return web.json_response(shown)
@@ -95,7 +100,7 @@ class OllamaStub:
         prompt = "".join(f"<{message['role']}>{message['content']}" for message in body["messages"])
         prompt += "<assistant>" if self.inline else "<assistant><think>\n" + ("" if think else "\n</think>\n\n")
         if body.get("_debug_render_only") and self.renders:
-            return web.json_response({"model": NAME, "message": {}, "_debug_info": {"rendered_template": prompt}})
+            return web.json_response({"model": self.name, "message": {}, "_debug_info": {"rendered_template": prompt}})
         if (prompt := self._fitting(prompt, body)) is None:
             return _error(400, TOO_LONG)
         tokens: list[tuple[str, Any]] = [("thinking", letter) for letter in THOUGHT if think]
@@ -137,7 +142,7 @@ class OllamaStub:
         if self.full:
             return _error(503, "server busy, please try again.  maximum pending requests exceeded")
         if not self.thinks and body.get("think"):
-            return _error(400, f'"{NAME}" does not support thinking')
+            return _error(400, f'"{self.name}" does not support thinking')
         if isinstance(body.get("think"), str) and body["think"] not in (self.values or []):
             return _error(400, f'think value "{body["think"]}" is not supported for this model')
         context = body.get("options", {}).get("num_ctx", 4096)
@@ -175,7 +180,7 @@ class OllamaStub:
                 line["logprobs"] = [{"token": text, "logprob": -0.5, "bytes": [*text.encode()]}]
                 line["logprobs"][0]["top_logprobs"] = [{"token": text, "logprob": -0.5}] * body["top_logprobs"]
         if body.get("stream") is False:
-            return web.json_response({"model": NAME, "done": True, "done_reason": reason, "eval_count": made})
+            return web.json_response({"model": self.name, "done": True, "done_reason": reason, "eval_count": made})
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         try:
             await response.prepare(request)
@@ -185,11 +190,11 @@ class OllamaStub:
                     return response
                 if self.stalls and place == 3:
                     await asyncio.Event().wait()
-                await response.write(json.dumps({"model": NAME, "done": False, **line}).encode() + b"\n")
+                await response.write(json.dumps({"model": self.name, "done": False, **line}).encode() + b"\n")
                 await asyncio.sleep(0)
             figures = {"prompt_eval_count": read, "eval_count": made - uncounted, "prompt_eval_duration": 2_000_000}
             await response.write(
-                json.dumps({"model": NAME, "done": True, "done_reason": reason, **figures}).encode() + b"\n"
+                json.dumps({"model": self.name, "done": True, "done_reason": reason, **figures}).encode() + b"\n"
             )
         except (asyncio.CancelledError, ConnectionError):
             self.gone.set()
