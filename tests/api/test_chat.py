@@ -212,3 +212,47 @@ def test_what_the_request_says_reaches_the_models_server(stubbed: Callable[..., 
     assert choice["message"]["content"] == "Grüße"
     token = choice["logprobs"]["content"][0]
     assert (token["token"], token["logprob"], bytes(token["bytes"]).decode()) == ("Grüße", -0.5, "Grüße")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("vote(3)", "vote(3)"), ("first(2, 3)", "first(2,3)"), ("early-exit(8)", "early-exit(8,3)")]
+)
+def test_a_mode_that_loops_is_one_answer(client: openai.OpenAI, proxy: Any, asked: str, told: str) -> None:
+    """Streamed or not; every call of it is in the usage, and in the decision's attempt."""
+    wish: dict[str, Any] = {"model": "digits(17)", "messages": QUESTION, "extra_body": {"mode": asked}}
+    raw = client.chat.completions.with_raw_response.create(**wish)
+    assert (raw.headers["x-pointsman-mode"], raw.headers["x-pointsman-thinking-budget"]) == (told, "17")
+    answer = raw.parse()
+    assert answer.choices[0].message.content
+    assert answer.usage is not None
+    decision = proxy.get(f"/v1/decisions/{raw.headers['x-pointsman-decision-id']}").json()
+    assert decision["route"]["mode"] == told
+    chunks = list(client.chat.completions.create(**wish, stream=True, stream_options={"include_usage": True}))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]).strip()
+    assert chunks[-1].usage is not None
+    least = 1 if told.startswith("early") else 2
+    assert answer.usage.completion_tokens > least
+    assert answer.usage.prompt_tokens >= least * len("3+4")
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("ponder", "Known: direct, think"),
+        ("concise(0)", "words must be a whole number from 5 to 2000"),
+        ("direct(5)", "takes no parameter"),
+        ("vote(99)", "vote takes samples from 3 to 32"),
+        ("think(8)", "they contradict"),
+    ],
+)
+def test_a_mode_that_cannot_be_is_a_bad_request(proxy: Any, mode: str, says: str) -> None:
+    response = proxy.ask(model="digits(17)", mode=mode)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "mode"
+    assert says in response.json()["error"]["message"]
+
+
+def test_early_exit_is_refused_where_an_answer_cannot_be_gone_on_with(proxy: Any) -> None:
+    response = proxy.ask(model="digits", mode="early-exit", response_format={"type": "json_object"})
+    assert response.status_code == 400
+    assert "response format" in response.json()["error"]["message"]

@@ -13,6 +13,7 @@ from pointsman.domain import Capabilities, Sampling
 from pointsman.errors import BadRequest
 from pointsman.router.config import RouteConfig
 from pointsman.router.jobs.contenders import contenders, fallback, greedy, longest
+from pointsman.router.modes import mode_of
 
 
 def test_every_route_is_run_cheapest_first_twice_and_short_on_an_embedded_model(tmp_path: Path) -> None:
@@ -63,6 +64,12 @@ def test_transformers_draw_the_likeliest_token_if_not_told_otherwise() -> None:
     assert greedy(ModelConfig.model_validate({"embedded": "digits", "engine": "transformers"}), mode("direct"))
 
 
+def test_a_vote_leaves_something_to_chance_and_an_early_exit_does_not() -> None:
+    here = ModelConfig.model_validate({"embedded": "digits", "engine": "transformers"})
+    assert not greedy(here, mode_of("vote(3)"))
+    assert greedy(here, mode_of("early-exit"))
+
+
 def test_thoughts_are_cut_from_the_longest_and_fall_back_on_the_direct_answer() -> None:
     entered = [
         contender("worked", mode="solve"),
@@ -70,6 +77,7 @@ def test_thoughts_are_cut_from_the_longest_and_fall_back_on_the_direct_answer() 
         contender("short", budget=64),
         contender("brief", budget=None, mode="concise"),
         contender("whole", budget=None),
+        contender("looped", budget=None, mode="early-exit(8,3)"),  # its thought is several
         contender("other", model="n", budget=None),
     ]
     assert longest(entered, "m") is entered[4]
