@@ -9,6 +9,7 @@ from typing import Any
 from ..domain import Call, Json, Sampling
 from .dialects import Dialect, at_path, merged
 from .facts import Facts
+from .switching import switch
 
 # Fields that a call's `extra` may not set: they are ours to keep, or they would break the reading of the reply.
 _OURS = frozenset(
@@ -37,7 +38,7 @@ def with_system(call: Call, system: str | None) -> Call:
     return replace(call, messages=({"role": "system", "content": system}, *messages))
 
 
-def chat_body(call: Call, dialect: Dialect, model: str, terms: Terms) -> Json:
+def chat_body(call: Call, dialect: Dialect, facts: Facts, terms: Terms) -> Json:
     """The body of a chat completion, prefixes included as the dialect goes on from them."""
     messages, extra = [dict(message) for message in call.messages], {}
     if call.answer_prefix or call.thought_prefix:
@@ -47,7 +48,7 @@ def chat_body(call: Call, dialect: Dialect, model: str, terms: Terms) -> Json:
             last["reasoning_content"] = call.thought_prefix
         messages.append(last)
         extra = dialect.continue_answer if closed else dialect.continue_thought
-    chat: Json = {"model": model, "messages": messages, "stream": True}
+    chat: Json = {"model": facts.model, "messages": messages, "stream": True}
     if terms.limit is not None:
         chat[dialect.limit] = terms.limit
     if call.response_format is not None:
@@ -58,8 +59,8 @@ def chat_body(call: Call, dialect: Dialect, model: str, terms: Terms) -> Json:
             chat["tool_choice"] = call.tool_choice
     if call.logprobs is not None and (dialect.logprobs_with_tools or not call.tools):
         chat["logprobs"], chat["top_logprobs"] = True, call.logprobs
-    switch = {True: dialect.switch_on, False: dialect.switch_off or {}, None: {}}[terms.thinking]
-    return merged(_kept(call.extra), dialect.always, _shared(call, dialect, terms), switch, extra, chat)
+    fields = {} if terms.thinking is None else switch(dialect, facts.family, thinking=terms.thinking)
+    return merged(_kept(call.extra), dialect.always, _shared(call, dialect, terms), fields, extra, chat)
 
 
 def raw_body(call: Call, dialect: Dialect, facts: Facts, terms: Terms, prompt: str | Sequence[int]) -> Json:

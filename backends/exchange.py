@@ -145,7 +145,8 @@ class Exchange:
 
     async def _request(self, call: Call, facts: Facts, *, thinking: bool, nonempty: bool) -> _Request:
         prefixed = bool(call.thought_prefix or call.answer_prefix)
-        raw = call.rendered is not None or (prefixed and facts.continues == "raw")
+        closed = facts.closes and not thinking and not call.tools
+        raw = call.rendered is not None or closed or (prefixed and facts.continues == "raw")
         terms = Terms(
             thinking=None if facts.thinks is False else thinking,
             budget=await self._budget(call, facts) if thinking else None,
@@ -164,7 +165,7 @@ class Exchange:
             begin = Begin.CLOSED
         elif thinking:
             begin, guessed = await self._inline.begin(call, facts), True
-        return _Request("chat/completions", chat_body(call, self._dialect, facts.model, terms), begin, guessed)
+        return _Request("chat/completions", chat_body(call, self._dialect, facts, terms), begin, guessed)
 
     async def _budget(self, call: Call, facts: Facts) -> int | None:
         """The native budget in the engine's way of counting: some count the thought that is gone on with."""

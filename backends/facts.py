@@ -29,6 +29,12 @@ class Facts:
     continues: Literal["chat", "raw"] | None = None
 
     @property
+    def closes(self) -> bool:
+        """Whether thinking that cannot be switched off is turned off by closing the thought in the prompt."""
+        closable = self.family is not None and self.family.empty is not None and self.continues is not None
+        return closable and self.thinks is True and self.switchable is False
+
+    @property
     def closing(self) -> int:
         """Tokens that end a cut thought: the marker and a line end; a guess on the safe side where it is unknown."""
         return 4 if self.marker is None else self.marker + 1

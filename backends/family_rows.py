@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, cast, get_args
 
@@ -20,8 +20,19 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "opens": get_args(Opens),
     "history": get_args(History),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """What is said to a model to turn its thinking off or on. arguments: of its chat template; system: a line of system
+    text, "" where there is none."""
+
+    arguments: Mapping[str, Any]
+    system: str = ""
+
+
 _NEEDED = ("match", "thinks", "switch", "source")
-_OF_THOUGHT = ("open", "close", "opens", "empty", "soft", "history", "least")
+_OF_THOUGHT = ("open", "close", "opens", "empty", "soft", "history", "least", "switched_off", "switched_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,8 @@ class Family:
     """What is known of a family of models; `families.yaml` explains the fields. None: not known.
 
     active: parameters at work per token, in billions. soft: () where no words switch the thinking. least: the
-    lowest word of `reasoning_effort`. advice: the recommended sampling."""
+    lowest word of `reasoning_effort`. switched_off, switched_on: how the thinking is switched where `switch` is other.
+    advice: the recommended sampling."""
 
     name: str
     match: str
@@ -44,12 +56,14 @@ class Family:
     soft: tuple[str, ...] | None = None
     history: History | None = None
     least: str | None = None
+    switched_off: Switching | None = None
+    switched_on: Switching | None = None
     advice: Advice = UNADVISED
 
     @property
     def switchable(self) -> bool | None:
-        """Whether thinking can be turned off by a template argument; None where there is none to turn off."""
-        return self.switch in ("enable_thinking", "thinking") if self.thinks else None
+        """Whether thinking can be turned off by what the model is told; None where there is none to turn off."""
+        return self.switch in ("enable_thinking", "thinking") or self.switched_off is not None if self.thinks else None
 
     def has(self, short: str) -> bool:
         """Whether a model of this name, without folders, is of the family."""
@@ -75,6 +89,9 @@ def _family(name: str, data: object, where: Where) -> Family:
             raise wrong_in(name, "switch", where)("must be none: the family does not think (`thinks: false`)", "")
         if "think" in cast("Mapping[str, object]", row.get("sampling", {})):
             raise wrong_in(name, "sampling", where)("is of no use: the family does not think", ".think")
+    if values["switch"] != "other":
+        for field in (one for one in ("switched_off", "switched_on") if one in values):
+            raise wrong_in(name, field, where)("is of use only with `switch: other`", "")
     if "sampling" in values:
         values["advice"] = values.pop("sampling")
     return Family(name=name, **values)
@@ -82,18 +99,8 @@ def _family(name: str, data: object, where: Where) -> Family:
 
 def _value(field: str, value: object, wrong: Wrong) -> Any:
     """One checked field's value, as `Family` keeps it. Raises ConfigError."""
-    if field == "thinks":
-        if not isinstance(value, bool):
-            raise wrong("must be true or false", "")
-        return value
-    if field == "active":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-            raise wrong("must be a number above 0, in billions", "")
-        return float(value)
-    if field == "sampling":
-        return _advice(value, wrong)
-    if field == "soft":
-        return _words(value, wrong)
+    if field in _READ:
+        return _READ[field](value, wrong)
     if field in _CHOICES:
         if value not in _CHOICES[field]:
             raise wrong(f"must be one of {', '.join(_CHOICES[field])}; it is {value!r}", "")
@@ -101,6 +108,18 @@ def _value(field: str, value: object, wrong: Wrong) -> Any:
     if not isinstance(value, str) or not value:
         raise wrong("must be text, and not empty", "")
     return _pattern(value, wrong) if field == "match" else value
+
+
+def _truth(value: object, wrong: Wrong) -> bool:
+    if not isinstance(value, bool):
+        raise wrong("must be true or false", "")
+    return value
+
+
+def _billions(value: object, wrong: Wrong) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise wrong("must be a number above 0, in billions", "")
+    return float(value)
 
 
 def _pattern(value: str, wrong: Wrong) -> str:
@@ -118,6 +137,17 @@ def _words(value: object, wrong: Wrong) -> tuple[str, ...]:
     return tuple(cast("Sequence[str]", words))
 
 
+def _switching(value: object, wrong: Wrong) -> Switching:
+    said = cast("Mapping[str, object]", value if isinstance(value, Mapping) else {})
+    for key in said:
+        if key not in ("arguments", "system"):
+            raise wrong("unknown field; allowed: arguments, system", f".{key}")
+    arguments, system = said.get("arguments", {}), said.get("system", "")
+    if not isinstance(arguments, Mapping) or not isinstance(system, str) or not (arguments or system):
+        raise wrong("must be a table of arguments (of the chat template) or system (a line of text)", "")
+    return Switching(cast("Mapping[str, Any]", arguments), system)
+
+
 def _advice(value: object, wrong: Wrong) -> Advice:
     known = tuple(one.name for one in fields(Advice))
     if not isinstance(value, Mapping):
@@ -127,3 +157,13 @@ def _advice(value: object, wrong: Wrong) -> Advice:
         if mode not in known:
             raise wrong(f"unknown field; allowed: {', '.join(known)}", f".{mode}")
     return Advice(**{mode: read_sampling(row, wrong, f".{mode}", _SAMPLED) for mode, row in told.items()})
+
+
+_READ: dict[str, Callable[[object, Wrong], Any]] = {
+    "thinks": _truth,
+    "active": _billions,
+    "sampling": _advice,
+    "soft": _words,
+    "switched_off": _switching,
+    "switched_on": _switching,
+}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .advised import names_of
 from .config import ModelConfig
+from .engines import continues
 from .families import family_of
 from .family_rows import Family
 from .hosted_fields import spelling_of
@@ -25,6 +26,8 @@ def budget_problem(
         return row.off_problem() if budget == 0 else row.budget_problem(budget)
     family = family_of(names_of(name, config), table)
     if budget or family is None or not family.thinks or family.switchable:
+        return None
+    if family.empty is not None and continues(config):  # its thought is closed in the prompt
         return None
     least = "its own length, as it takes no lower" if family.least is None else f"effort {family.least}"
     return (

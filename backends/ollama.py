@@ -82,10 +82,10 @@ class OllamaPrompts(Prompts):
         super().__init__(dialect, transport, own)
         self._settings = settings
 
-    async def rendered(self, model: str, messages: Sequence[Json], *, thinking: bool) -> Prompt:
+    async def rendered(self, facts: Facts, messages: Sequence[Json], *, thinking: bool) -> Prompt:
         """See Prompts.rendered. Loads the model, as a call would; BackendRejected also where the server is too old."""
         backend = self._transport.target.backend
-        asked: Json = {"model": model, "messages": list(messages), "think": thinking, "max_tokens": 1}
+        asked: Json = {"model": facts.model, "messages": list(messages), "think": thinking, "max_tokens": 1}
         path, body = native_request("chat/completions", self._settings.on(asked), self._settings.num_ctx, backend)
         # a server that does not know the field generates: not more than a token
         reply = as_object(await self._transport.post(path, {**body, "stream": False, "_debug_render_only": True}))
@@ -144,11 +144,11 @@ class OllamaEngine(OpenAIEngine):
         """Also whether the server shows how it renders, before a call whose thought may have to be cut."""
         facts = await super()._known(call)
         thinks = facts.thinks is not False and call.thinking_budget != 0 and not call.answer_prefix
-        goes_on = bool(call.thought_prefix or call.answer_prefix)
+        goes_on = bool(call.thought_prefix or call.answer_prefix) or (facts.closes and call.thinking_budget == 0)
         if self._shown or facts.continues is None or not (thinks or goes_on):
             return facts
         try:
-            await self._prompts.rendered(facts.model, ({"role": "user", "content": "?"},), thinking=thinks)
+            await self._prompts.rendered(facts, ({"role": "user", "content": "?"},), thinking=thinks)
         except BackendRejected as error:
             if self._refuses_thinking(error):
                 return await self._known(call)

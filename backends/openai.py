@@ -28,6 +28,7 @@ from .foreign import readable
 from .guard import Guard, Guarded
 from .prompts import Prompts
 from .restoring import restored
+from .switching import switched, with_line
 from .templates import Own
 from .transport import Target, Transport
 from .wire import HttpWire, MakeWire
@@ -95,7 +96,7 @@ class OpenAIEngine:
 
     async def render(self, messages: Sequence[Json], *, thinking: bool = True) -> str:
         """See Engine.render."""
-        return await self._prompts.text((await self.facts()).model, messages, thinking=thinking)
+        return await self._prompts.text(await self.facts(), messages, thinking=thinking)
 
     async def count_tokens(self, text: str) -> int:
         """See Engine.count_tokens."""
@@ -108,7 +109,8 @@ class OpenAIEngine:
             listed = {info.id: info.context for info in await self.models()}
             self._facts = facts = replace(facts, context=listed.get(facts.model))
         goes_on = facts.continues is not None
-        return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, facts.switchable, goes_on)
+        off = facts.switchable or facts.closes if facts.switchable is not None else None
+        return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, off, goes_on)
 
     async def health(self) -> Health:
         """See Engine.health."""
@@ -193,6 +195,9 @@ class OpenAIEngine:
         except TimeoutError as error:
             raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self._name) from error
         call = guarded.call
+        if facts.thinks is not False:
+            told = switched(call.messages, facts.family, thinking=not allotment.off)
+            call = replace(call, messages=told)
         if call.deadline_ms is not None:
             call = replace(call, deadline_ms=max(1.0, call.deadline_ms - (time.monotonic() - started) * 1e3))
         told = (*([allotment.warning] if allotment.warning else []), *guarded.warnings, *unheeded(call, self._dialect))
@@ -242,6 +247,8 @@ class OpenAIEngine:
         """How this call's budget will be kept; NATIVE also where there is nothing to keep, NONE where the limit bounds
         thought and answer together and nothing can divide it."""
         budget, raw = self._dialect.budget, call.rendered is not None
+        if allotment.off and facts.closes and not call.tools:
+            return Enforcement.TWO_PASS
         if allotment.off or allotment.thought is None:
             return Enforcement.NATIVE
         if self._native and budget is not None and (budget.raw or not raw):
@@ -271,8 +278,8 @@ class OpenAIEngine:
         if plan.way is Enforcement.TWO_PASS:
             return two_pass(once, call, allotment)
         if plan.way is Enforcement.PROMPT:
-            asked = _asked(call, f"Think for at most {allotment.thought} tokens, then answer.")
-            return once(replace(asked, thinking_budget=None, max_tokens=allotment.total))
+            asked = with_line(call.messages, f"Think for at most {allotment.thought} tokens, then answer.")
+            return once(replace(call, messages=asked, thinking_budget=None, max_tokens=allotment.total))
         if _continues(call, facts):
             return watched(once, call, allotment)
         return once(replace(call, thinking_budget=allotment.thought, max_tokens=allotment.total))
@@ -315,13 +322,3 @@ def _least(call: Call, facts: Facts) -> Call:
     if not call.least or facts.family is None or facts.family.least is None:
         return call
     return replace(call, extra={"reasoning_effort": facts.family.least, **call.extra})
-
-
-def _asked(call: Call, line: str) -> Call:
-    """The call with one more line of system text."""
-    messages = [dict(message) for message in call.messages]
-    if messages and messages[0].get("role") in ("system", "developer") and isinstance(messages[0]["content"], str):
-        messages[0]["content"] += f"\n{line}"
-    else:
-        messages.insert(0, {"role": "system", "content": line})
-    return replace(call, messages=tuple(messages))

@@ -15,6 +15,7 @@ from .dialects import Dialect, merged
 from .facts import Facts
 from .foreign import readable
 from .markers import Begin, closing, opening
+from .switching import switch
 from .templates import Own
 from .transport import Transport
 
@@ -52,24 +53,24 @@ class Prompts:
         assert self._own is not None
         return len(self._own.tokens(text))
 
-    async def rendered(self, model: str, messages: Sequence[Json], *, thinking: bool) -> Prompt:
+    async def rendered(self, facts: Facts, messages: Sequence[Json], *, thinking: bool) -> Prompt:
         """The prompt of these messages with the generation prompt: text on llama.cpp, ids on vLLM and SGLang."""
         if self._own is not None and self._own.renders:
-            return self._own.render(messages, thinking=thinking)
+            return self._own.render(messages, facts.family, thinking=thinking)
         service = self._dialect.render
         if service is None:
             raise self._cannot("render a prompt: give the model's `template`")
-        switch = self._dialect.switch_on if thinking else self._dialect.switch_off or {}
-        body = merged(service.send, switch, {"model": model, "messages": list(messages)})
+        fields = switch(self._dialect, facts.family, thinking=thinking)
+        body = merged(service.send, fields, {"model": facts.model, "messages": list(messages)})
         reply = await self._transport.post(service.path, body)
         with readable(self._transport.target.backend):
             found = cast("Json", reply)[service.reply]
             return found if isinstance(found, str) else tuple(cast("list[int]", found))
 
-    async def text(self, model: str, messages: Sequence[Json], *, thinking: bool) -> str:
+    async def text(self, facts: Facts, messages: Sequence[Json], *, thinking: bool) -> str:
         """The prompt as text."""
-        prompt = await self.rendered(model, messages, thinking=thinking)
-        return prompt if isinstance(prompt, str) else await self.detokenised(model, prompt)
+        prompt = await self.rendered(facts, messages, thinking=thinking)
+        return prompt if isinstance(prompt, str) else await self.detokenised(facts.model, prompt)
 
     async def tokens(self, model: str, text: str, *, special: bool | None = None) -> tuple[int, ...]:
         """The token ids of a text. special: whether control tokens written in it count as such (llama.cpp)."""
@@ -103,7 +104,7 @@ class Prompts:
             base: Prompt = call.rendered
         else:
             off = call.thinking_budget == 0 or bool(call.answer_prefix)
-            base = await self.rendered(facts.model, call.messages, thinking=bool(call.thought_prefix) or not off)
+            base = await self.rendered(facts, call.messages, thinking=bool(call.thought_prefix) or not off)
         tail = base if isinstance(base, str) else await self.detokenised(facts.model, base[-_TAIL:])
         suffix, begin = _suffix(call, tail, facts)
         if not suffix or isinstance(base, str):
@@ -123,6 +124,8 @@ def _suffix(call: Call, tail: str, facts: Facts) -> tuple[str, Begin]:
         suffix = ""
         if thought or (is_open and facts.thinks is not False):
             suffix = opening(tail, markers) + thought + closing(tail, markers)
+        elif facts.closes and not tail.rstrip().endswith(markers.end):
+            suffix = facts.family.empty or "" if facts.family else ""
         begin = Begin.ANSWER if call.answer_prefix else (Begin.CLOSED if suffix else Begin.UNKNOWN)
         return suffix + call.answer_prefix, begin
     if thought:

@@ -15,6 +15,8 @@ from typing import Any, cast
 from ..domain import Json
 from ..errors import BackendRejected, ConfigError
 from .config import ModelConfig
+from .family_rows import Family
+from .switching import arguments_of
 
 _SETTINGS = "tokenizer_config.json"
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -47,7 +49,7 @@ class Own:
         """Whether there is a tokenizer."""
         return self._tokenizer is not None
 
-    def render(self, messages: Sequence[Json], *, thinking: bool) -> str:
+    def render(self, messages: Sequence[Json], family: Family | None = None, *, thinking: bool) -> str:
         """The prompt of these messages with the generation prompt. Raises BackendRejected where the template refuses
         them."""
         from jinja2 import TemplateError
@@ -55,9 +57,8 @@ class Own:
         assert self._template is not None
         shown = [plain(message, self._name) for message in messages]
         try:
-            return self._template(
-                messages=shown, add_generation_prompt=True, enable_thinking=thinking, thinking=thinking
-            )
+            arguments = {"enable_thinking": thinking, "thinking": thinking, **arguments_of(family, thinking=thinking)}
+            return self._template(messages=shown, add_generation_prompt=True, **arguments)
         except (TemplateError, TypeError) as error:  # TypeError: a template that adds a list to a text, and the like
             raise BackendRejected(f"the template refuses the messages: {error}", backend=self._name) from error
 

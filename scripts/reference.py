@@ -95,9 +95,7 @@ def _family(row: Family) -> tuple[str, ...]:
     words = "" if row.soft is None else " ".join(map(_code, row.soft)) or "none"
     return (
         row.name,
-        {"enable_thinking": "`enable_thinking`", "thinking": "`thinking`"}.get(row.switch, row.switch)
-        if row.thinks
-        else "no",
+        _switch(row) if row.thinks else "no",
         " ".join(_code(mark) for mark in (row.open, row.close) if mark),
         row.opens or "",
         _code(row.empty) if row.empty else "",
@@ -107,6 +105,15 @@ def _family(row: Family) -> tuple[str, ...]:
         _drawn(row.advice.direct),
         _cell(row.source),
     )
+
+
+def _switch(row: Family) -> str:
+    if row.switch in ("enable_thinking", "thinking"):
+        return _code(row.switch)
+    if row.switched_off is None:
+        return row.switch
+    arguments = [f"{name}: {value}" for name, value in row.switched_off.arguments.items()]
+    return "off by " + " ".join(map(_code, (*arguments, *filter(None, [row.switched_off.system]))))
 
 
 def _code(text: str) -> str:

@@ -54,6 +54,8 @@ class Stub:
         self.next: deque[Reply] = deque()
         self.budget = "keep"
         self.mute = False
+        self.opens: bool | None = None
+        """Whether its template opens the thought, and knows no switch; None: it opens it, and has one."""
         self.always: bytes | None = None
         """What it answers to everything, in place of all else."""
         self.requests: list[tuple[str, dict[str, Any]]] = []
@@ -94,7 +96,7 @@ class Stub:
         if request.path == "/health" and not self.next:
             return web.Response()
         if request.path == "/tokenize":
-            text = body["prompt"] if "prompt" in body else rendered(body)
+            text = body["prompt"] if "prompt" in body else rendered(body, self.opens)
             return web.json_response({"tokens": [ord(letter) for letter in text]})
         if request.path == "/detokenize":
             return web.json_response({"prompt": "".join(map(chr, body["tokens"]))})
@@ -158,9 +160,11 @@ class Stub:
         return delta(**{"reasoning" if part == "thought" else "content": text}) | count
 
 
-def rendered(body: dict[str, Any]) -> str:
-    """The prompt of a chat request, the thought opened by the template."""
+def rendered(body: dict[str, Any], opens: bool | None = None) -> str:
+    """The prompt of a chat request, the thought opened by the template if it does that."""
     text = "".join(f"<{m['role']}>{m['content']}" for m in body["messages"])
+    if opens is not None:
+        return f"{text}<assistant>" + ("<think>\n" if opens else "")
     off = body.get("chat_template_kwargs", {}).get("enable_thinking") is False
     return f"{text}<assistant><think>\n" + ("\n</think>\n\n" if off else "")
 

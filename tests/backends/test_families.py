@@ -118,21 +118,21 @@ FAMILIES = [
     ("openai/gpt-oss-120b", True, False),
     ("gpt-oss:20b", True, False),
     ("gpt-oss-mini", True, False),
-    ("mistralai/Magistral-Small-2506", True, False),
-    ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", True, False),
-    ("nvidia/Llama-3_1-Nemotron-Ultra-253B-v1", True, False),
-    ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", True, False),
+    ("mistralai/Magistral-Small-2506", True, True),
+    ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5", True, True),
+    ("nvidia/Llama-3_1-Nemotron-Ultra-253B-v1", True, True),
+    ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", True, True),
     ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B", True, True),
     ("nvidia/NVIDIA-Nemotron-3.5-Nano", True, True),
     ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", True, True),
     ("HuggingFaceTB/SmolLM3-3B", True, True),
     ("SmolLM2-135M-Instruct.Q4_1.gguf", False, None),
-    ("ByteDance-Seed/Seed-OSS-36B-Instruct", True, False),
+    ("ByteDance-Seed/Seed-OSS-36B-Instruct", True, True),
     ("Kimi-K2-Thinking", True, False),
     ("Kimi-K2-Instruct", False, None),
     ("Kimi-K2.5", True, True),
     ("MiniMax-M2", True, False),
-    ("MiniMax-M3", True, False),
+    ("MiniMax-M3", True, True),
     ("ibm-granite/granite-3.2-8b-instruct", True, True),
     ("ibm-granite/granite-3.3-8b-instruct", True, True),
     ("Phi-4-mini-reasoning", True, False),
@@ -221,7 +221,7 @@ def test_what_a_template_says_of_thinking(template, expected):
 def test_the_template_goes_before_the_name_except_where_the_family_is_known_to_ignore_the_switch():
     assert thinking_of(["my-own-model"], QWEN3) == Thinking(True, True)
     assert thinking_of(["Qwen3-8B"], "{{ messages }}") == Thinking(False, None)
-    assert thinking_of(["Nemotron-Super-49B-v1.5"], QWEN3) == Thinking(True, False)
+    assert thinking_of(["Nemotron-Super-49B-v1.5"], QWEN3) == Thinking(True, True)
     cuts_history = "{{ m.content.split('</think>')[-1] }}"
     assert thinking_of(["Qwen3-4B-Instruct-2507"], cuts_history) == Thinking(False, None)
     assert thinking_of(["my-own-model"], cuts_history) == Thinking(True, False)

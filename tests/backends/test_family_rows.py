@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.backends.families import families
-from pointsman.backends.family_rows import FIELDS, read_families
+from pointsman.backends.family_rows import FIELDS, Switching, read_families
 from pointsman.backends.rows import read_rows
 from pointsman.backends.sampling import UNADVISED, Advice
 from pointsman.domain import Sampling
 from pointsman.errors import ConfigError
 
 GOOD = {"match": "mine", "thinks": True, "switch": "thinking", "source": "me"}
+OTHER = GOOD | {"switch": "other"}
 SILENT = GOOD | {"thinks": False, "switch": "none"}
 
 
@@ -34,13 +35,19 @@ def test_a_row_is_kept_whole_and_what_it_leaves_out_is_not_known():
         "soft": ["/x"],
         "history": "keep",
         "least": "low",
+        "switch": "other",
+        "switched_off": {"arguments": {"budget": 0}, "system": "/off"},
+        "switched_on": {"system": "/on"},
         "sampling": {"think": {"temperature": 0.6, "top_k": 20}},
     }
     assert set(full) == set(FIELDS)
     kept = read(full)
-    for field in set(FIELDS) - {"soft", "sampling"}:
+    for field in set(FIELDS) - {"soft", "sampling", "switched_off", "switched_on"}:
         assert getattr(kept, field) == full[field], field
     assert kept.soft == ("/x",)
+    assert (kept.switched_off, kept.switched_on) == (Switching({"budget": 0}, "/off"), Switching({}, "/on"))
+    assert kept.switchable
+    assert not read(GOOD | {"switch": "other"}).switchable, "nobody knows how"
     assert kept.advice == Advice(think=Sampling(temperature=0.6, top_k=20))
     bare = read(GOOD)
     assert (bare.open, bare.close, bare.opens, bare.empty, bare.soft, bare.history) == (None,) * 6
@@ -71,6 +78,11 @@ def test_a_row_is_kept_whole_and_what_it_leaves_out_is_not_known():
         (GOOD | {"sampling": {"think": 1}}, "a.sampling.think", "must be a table"),
         (GOOD | {"sampling": {"think": {"seed": 1}}}, "a.sampling.think.seed", "allowed: temperature, top_p"),
         (GOOD | {"sampling": {"direct": {"top_k": 1.5}}}, "a.sampling.direct.top_k", "whole number"),
+        (GOOD | {"switched_off": {"system": "/off"}}, "a.switched_off", "only with `switch: other`"),
+        (OTHER | {"switched_off": {}}, "a.switched_off", "must be a table of arguments"),
+        (OTHER | {"switched_off": "/off"}, "a.switched_off", "must be a table of arguments"),
+        (OTHER | {"switched_on": {"user": "/on"}}, "a.switched_on.user", "allowed: arguments, system"),
+        (OTHER | {"switched_on": {"system": 3}}, "a.switched_on", "must be a table of arguments"),
         (SILENT | {"open": "<a>"}, "a.open", "does not think"),
         (SILENT | {"switch": "thinking"}, "a.switch", "does not think"),
         (SILENT | {"sampling": {"think": {}}}, "a.sampling.think", "does not think"),

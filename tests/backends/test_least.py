@@ -41,6 +41,14 @@ def test_one_that_can_be_off_or_is_not_known_has_no_problem(model: str) -> None:
     assert problem(0, url=URL, model=model) is None
 
 
+def test_one_whose_thought_can_be_closed_in_the_prompt_has_none_where_the_engine_goes_on_from_one(
+    tmp_path: Path,
+) -> None:
+    model = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B"
+    assert problem(0, url=URL, model=model, dialect="vllm") is None
+    assert "DeepSeek-R1" in (problem(0, url=URL, model=model, dialect="lmstudio") or "")
+
+
 def test_the_owners_word_counts(tmp_path: Path) -> None:
     assert problem(0, url=URL, model="openai/gpt-oss-20b", thinks=False) is None
     row = {"match": "gpt-oss", "thinks": True, "switch": "thinking", "source": "mine"}
