@@ -39,17 +39,25 @@ _LEVELS = ("low", "medium", "high")
 @dataclass(slots=True)
 class Settings:
     """What goes with every request of a model. num_ctx: its context, in tokens; keep_alive: how long it stays in memory
-    afterwards; None leaves it to the server. takes_think: whether the server lets its thinking be switched."""
+    afterwards; None leaves it to the server. takes_think: whether the server lets its thinking be switched; levels: the
+    words for how much it thinks."""
 
     num_ctx: int | None
     keep_alive: str | int | None
     takes_think: bool = True
+    levels: tuple[str, ...] = ()
 
     def on(self, body: Json) -> Json:
-        """The body with the time that the model stays in memory, where it says none itself, and without a switch that
-        the server refuses."""
-        told = {key: value for key, value in body.items() if key != "think"} if not self.takes_think else body
-        return told if self.keep_alive is None else {"keep_alive": self.keep_alive, **told}
+        """The body with the time that the model stays in memory, where it says none itself; with an effort in the
+        model's own words, or without one where it has none, as another is an error; and without a switch that the
+        server refuses."""
+        told = {} if self.keep_alive is None else {"keep_alive": self.keep_alive}
+        told |= {key: value for key, value in body.items() if key != "reasoning_effort"}
+        if (effort := level(str(body.get("reasoning_effort")), self.levels)) is not None:
+            told["reasoning_effort"] = effort
+        if not self.takes_think:
+            told.pop("think", None)
+        return told
 
 
 class OllamaWire:
@@ -108,7 +116,6 @@ class OllamaEngine(OpenAIEngine):
         families: Sequence[Family] | None = None,
     ) -> None:
         self._settings = Settings(config.context, config.keep_alive)
-        self._levels: tuple[str, ...] = ()
         self._shown = config.template is not None
         """Whether it is known that prompts can be rendered."""
         wire = partial(OllamaWire, settings=self._settings)
@@ -134,11 +141,9 @@ class OllamaEngine(OpenAIEngine):
         return OllamaPrompts(dialect, self._transport, self._own, self._settings)
 
     def _completed(self, call: Call) -> Call:
-        """With an effort in the model's own words, or without one where it has none: another word is an error."""
-        call = super()._completed(call)
-        effort = least(self._levels) if call.least else level(str(call.extra.get("reasoning_effort")), self._levels)
-        extra = {key: value for key, value in call.extra.items() if key != "reasoning_effort"}
-        return replace(call, extra=extra if effort is None else {**extra, "reasoning_effort": effort})
+        """Where the least thought is asked for, with the lowest of the levels that the server lists."""
+        call, effort = super()._completed(call), least(self._settings.levels)
+        return replace(call, extra={**call.extra, "reasoning_effort": effort}) if call.least and effort else call
 
     async def _known(self, call: Call) -> Facts:
         """Also whether the server shows how it renders, before a call whose thought may have to be cut."""
@@ -185,7 +190,7 @@ class OllamaEngine(OpenAIEngine):
         thinking = told.thinking or thinking_of((model,), table=self._families)
         named = thinking_of((model,), table=self._families)
         thinks = thinking.thinks if config.thinks is None else config.thinks
-        self._levels = _levels(shown) if thinks else ()
+        self._settings.levels = _levels(shown) if thinks else ()
         # a thought whose end is not known cannot be closed
         closable = family is None or family.open is None or family.close is not None
         return Facts(

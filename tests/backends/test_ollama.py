@@ -261,10 +261,12 @@ async def test_an_effort_is_sent_in_the_models_own_words_only(
     assert server.bodies(CHAT)[0]["think"] == think
 
 
-async def test_the_least_thought_is_the_lowest_level(server, at, collect) -> None:
-    server.values, server.always = ["high", "low", "medium"], True
-    await collect(at(server), chat(least=True, extra={"reasoning_effort": "high"}))
-    assert server.bodies(CHAT)[0]["think"] == "low"
+@pytest.mark.parametrize(("values", "think"), [(["high", "low", "medium"], "low"), ([True, False], True), (None, True)])
+async def test_the_least_thought_is_the_lowest_level(server, at, collect, values: list[Any] | None, think: Any) -> None:
+    """Of those that the server lists: what is known of the family is no word that it must understand."""
+    server.name, server.values, server.always = "gpt-oss:20b", values, True
+    await collect(at(server, model=server.name), chat(least=True, extra={"reasoning_effort": "high"}))
+    assert server.bodies(CHAT)[0]["think"] == think
 
 
 async def test_an_error_in_the_stream_is_an_error(server, at) -> None:
