@@ -77,7 +77,8 @@ async def _stream(
     assert isinstance(decided, Decided)
     decision = decided.decision
     completion = Completion(decision, service.config.reasoning_field)
-    headers = decision_headers(decision, attempts=len(decision.evidence) + 1)
+    enforced = service.router.decider.certificates.enforced(decision.route)
+    headers = decision_headers(decision, attempts=len(decision.evidence) + 1, enforced=enforced)
     return EventStream(_pieces(service, completion, events, usage), events, headers)
 
 

@@ -22,7 +22,8 @@ def decision_headers(
     enforced: Enforcement | None = None,
     warnings: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """The headers of an answer. attempts: how many runs it took; enforced and warnings are known once it is whole."""
+    """The headers of an answer. attempts: how many runs it took. enforced and warnings are known once it is whole;
+    before, they are what `pointsman check` found: how the budget is kept, and the decision's own warnings."""
     route: Route = decision.route
     told = {
         "decision-id": decision.id,

@@ -39,6 +39,9 @@ def routes(service: Service) -> APIRouter:
             "missing": missing | service.router.missing,
             "engines": {name: health.detail for name, health in told.items() if health.ready},
             "routes": [route.name for route in service.router.routes],
+            "checked": {
+                route.name: service.router.decider.certificates.standing(route) for route in service.router.routes
+            },
             "artifact": service.router.decider.artifact,
             "store": asdict(service.router.store.stats()),
         }

@@ -209,5 +209,6 @@ class Readiness(BaseModel):
     missing: dict[str, str] = Field(description="model servers that are not well, and embedded models not installed")
     engines: dict[str, str]
     routes: list[str]
+    checked: dict[str, str] = Field(description="by route: how its budget is kept, and when that was checked")
     artifact: str | None
     store: StoreState

@@ -26,6 +26,8 @@ WAIT_S = 10.0
 """How long servers that are down at the start are waited for before the proxy is ready without them."""
 STOP_S = 2.0
 """How long requests that were cancelled at shutdown have to write their record."""
+CHECKS_S = 15.0
+"""How long until it is looked whether `pointsman check` has found anything new."""
 RETRY_S = 1.0
 """How long until servers that were down at the start are asked again what their models can do."""
 
@@ -122,3 +124,6 @@ class Service:
         while not told:
             await asyncio.sleep(RETRY_S)
             told = await self.router.learn_capabilities()
+        while True:
+            await asyncio.sleep(CHECKS_S)
+            await self.router.learn_checks()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .launch import Endpoint, Supervisor, running
     from .least import budget_problem
     from .outages import Outages
-    from .preflight import check_model
+    from .preflight import check_model, key_of
     from .sampling import UNADVISED, Advice
     from .spellings import suspect
 
@@ -83,6 +83,7 @@ _WHERE = {
     "embedded_path": "embedded",
     "gone_on": "budget",
     "identify": "identity",
+    "key_of": "preflight",
     "listed": "hosted_prices",
     "load_families": "families",
     "load_modes": "catalogue",
@@ -135,6 +136,7 @@ __all__ = [
     "embedded_path",
     "gone_on",
     "identify",
+    "key_of",
     "listed",
     "load_families",
     "load_modes",

@@ -22,6 +22,7 @@ from ..errors import BackendError
 from .config import ModelConfig, Timeouts
 from .dialects import dialects
 from .evidence import PATHS, Evidence, as_object, as_objects, identified
+from .foreign import readable
 from .transport import Target, Transport
 
 _LIMIT_MS = 2_000
@@ -55,7 +56,8 @@ async def identify(name: str, config: ModelConfig, url: str | None = None, api_k
     if config.folder is not None:
         told: Json = {"files": await asyncio.to_thread(_files, config.folder)}
         return Identity("transformers", installed("transformers"), _hashed("transformers", own, told))
-    if url is None:
+    provider = str(config.engine) == "hosted" and config.dialect is None
+    if url is None or provider:  # a provider's own server is asked nothing that it does not know
         kind = str(config.engine)
         return Identity(kind, installed("litellm") if kind == "hosted" else "", _hashed(kind, own, {}))
     async with aclosing(Transport(Target(name, url, api_key), _LIMITS)) as transport:
@@ -69,10 +71,18 @@ async def identify(name: str, config: ModelConfig, url: str | None = None, api_k
         if found == "ollama":
             shown = await _asked(transport, "/api/show", {"model": model})
             evidence = Evidence(rows, evidence.answers, {model: shown})
+    with readable(name):
+        return _at_server(config, own, evidence, (found, number), model)
+
+
+def _at_server(config: ModelConfig, own: Json, evidence: Evidence, found: tuple[str, str], model: str) -> Identity:
+    """What a server is. found: its dialect and version, by what it says of itself."""
+    told_of_itself, number = found
     spoken = config.dialect or (config.engine if config.engine in dialects() else "openai")
-    kind = found if found != "openai" else spoken  # what it says of itself goes before what it is configured as
-    told = {"dialect": spoken, "found": found, "version": number, **_told(evidence, model)}
-    return Identity(dialects()[kind].title, number, _hashed(kind, own, told), _loaded(found, evidence, model))
+    kind = told_of_itself if told_of_itself != "openai" else spoken  # what it says goes before what it is set up as
+    told = {"dialect": spoken, "found": told_of_itself, "version": number, **_told(evidence, model)}
+    fingerprint = _hashed(kind, own, told)
+    return Identity(dialects()[kind].title, number, fingerprint, _loaded(told_of_itself, evidence, model))
 
 
 def installed(package: str) -> str:

@@ -15,6 +15,7 @@ from ..backends import (
     Engine,
     EnginesConfig,
     Family,
+    Identity,
     Mode,
     ModelConfig,
     budget_problem,
@@ -198,6 +199,23 @@ async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilit
 
     told = await asyncio.gather(*(ask(engine) for engine in engines.values()))
     return {name: able for name, able in zip(engines, told, strict=True) if able is not None}
+
+
+async def ask_identities(models: Mapping[str, ModelConfig], endpoints: Mapping[str, Endpoint]) -> dict[str, Identity]:
+    """What answers for each of these models, all asked at the same time; one that cannot be reached is left out.
+    endpoints: of the servers that we launched. Raises ConfigError for a key that is not set."""
+    from ..backends import identify, key_of
+
+    async def ask(name: str, model: ModelConfig) -> Identity | None:
+        ours = endpoints.get(name) if model.launched else None
+        url, key = (ours.url, ours.api_key) if ours else (model.url, key_of(name, model))
+        try:
+            return await identify(name, model, url, key)
+        except BackendError:
+            return None
+
+    told = await asyncio.gather(*(ask(name, model) for name, model in models.items()))
+    return {name: found for name, found in zip(models, told, strict=True) if found is not None}
 
 
 def with_capabilities(routes: tuple[Route, ...], told: Mapping[str, Capabilities]) -> tuple[Route, ...]:

@@ -48,6 +48,9 @@ class RouteConfig(BaseModel):
         None, ge=0, le=1_000_000, description="the most tokens of thought; 0: off; absent: the model's own length"
     )
     tier: Tier | None = Field(None, description="small, budgeted or full: what `auto:small` and so on ask for")
+    insist: bool = Field(
+        False, description="offer it as `budgeted` though `pointsman check` found that its budget is not kept"
+    )
     price: PriceConfig | None = Field(None, description="absent on all routes: the model's size stands for it")
 
 

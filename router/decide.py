@@ -17,6 +17,7 @@ from ..classifiers import Artifact, Embedder, RouteKey, lexical, text_of
 from ..domain import Attempt, Decision, Estimate, Objective, Query, Route, Wish
 from ..errors import BadRequest, ContextTooLong
 from . import policy
+from .certificates import Certificates
 from .climb import Climb
 from .conversation import complains
 from .modes import fitting
@@ -60,6 +61,7 @@ class Considered:
     features: tuple[float, ...] | None
     embedding: tuple[float, ...] | None
     warnings: tuple[str, ...]
+    certificates: Certificates
     took_ms: float
     """Milliseconds that this took: deciding, not waiting for a model."""
 
@@ -124,6 +126,7 @@ class Decider:
         self.embedder = embedder
         self.counts = counts or TokenCounts()
         self.outages = Outages()
+        self.certificates = Certificates()
         self._learnt: Learnt | None = None
 
     @property
@@ -169,6 +172,7 @@ class Decider:
             features,
             embedding,
             (found.warning,) if found and found.warning else (),
+            self.certificates,
             (time.perf_counter() - started) * 1000,
         )
 
@@ -276,6 +280,6 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         artifact=considered.artifact,
         confidence=None if step.little else step.confidence if step.confidence is not None else _measured(known),
         observed=observed,
-        warnings=considered.warnings,
+        warnings=(*considered.warnings, *considered.certificates.warnings(considered.routes[step.route])),
         overhead_ms=considered.took_ms + (time.perf_counter() - started) * 1000,
     )

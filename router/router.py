@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -28,11 +30,12 @@ from ..backends import (
     running,
 )
 from ..classifiers import vectors_id
-from ..domain import Decision, Json, Objective, Query, Wish
+from ..domain import Decision, Json, Objective, Query, Route, Wish
 from ..errors import BadRequest, StoreError
-from ..store import Receipt, Record, Store, parse_outcome
+from ..store import CheckRow, Receipt, Record, Store, parse_outcome
 from . import build
 from .buying import Bought
+from .certificates import Certificates
 from .config import Settings
 from .config import load as load_settings
 from .live import Answered, Live, LiveEvent, collect
@@ -43,6 +46,9 @@ from .serving import Refresher
 from .wishes import check_budget, parse_model_name
 
 log = logging.getLogger(__name__)
+
+IDENTITY_S = 300.0
+"""How long what an engine is, is taken as unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,8 @@ class Router:
         self.models, self.missing = build.present_models(settings)
         self.modes, self.families = load_modes(settings.modes), load_families(settings.families)
         self.advice = {name: advice(name, model, self.families) for name, model in self.models.items()}
-        self.routes = build.build_routes(settings, self.models, self.modes)
+        self._configured = build.build_routes(settings, self.models, self.modes)
+        self.routes: tuple[Route, ...] = self._configured
         self.decider = build.build_decider(settings, self.routes)
         self.store: Store = build.build_store(settings)
         self.engines: dict[str, Engine] = {}
@@ -85,6 +92,9 @@ class Router:
             bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms, tuple(settings.evidence.ask)),
         )
         self._refresher = Refresher(self.decider, self.store)
+        self._endpoints: Mapping[str, Endpoint] = {}
+        self._checks: list[CheckRow] = []
+        self._asked_at = -math.inf
         self._opening = threading.Lock()
         self._gate = asyncio.Lock()
         self._portal: BlockingPortal | None = None
@@ -229,7 +239,10 @@ class Router:
         """Open the way to these models (None: to all) and learn what each can do; whether all told
         (`learn_capabilities`). Raises ConfigError, MissingExtra."""
         self.engines.update(build.build_engines(self._named(models), endpoints, self.settings.engines, self.families))
-        return await self.learn_capabilities()
+        self._endpoints = {**self._endpoints, **endpoints}
+        told = await self.learn_capabilities()
+        await self.learn_checks()
+        return told
 
     def _named(self, models: Collection[str] | None) -> dict[str, ModelConfig]:
         return {name: model for name, model in self.models.items() if models is None or name in models}
@@ -237,9 +250,34 @@ class Router:
     async def learn_capabilities(self) -> bool:
         """Ask every model's server what it can do; whether all told. Those that were down can be asked again."""
         told = await build.ask_capabilities(self.engines)
-        self.routes = build.with_capabilities(self.routes, told)
-        self.decider.standing = replace(self.decider.standing, routes=self.routes)
+        self._configured = build.with_capabilities(self._configured, told)
+        self._offer()
         return len(told) == len(self.engines)
+
+    async def learn_checks(self) -> None:
+        """Look up what `pointsman check` found of these models, and whether each engine is still the one that it was
+        found on. A store or a server that is down changes nothing but that it is not believed. Engines are asked where
+        there is something to believe, once in IDENTITY_S."""
+        try:
+            rows = await asyncio.to_thread(self.store.checks)
+        except StoreError:
+            return
+        now = time.monotonic()
+        if rows == self._checks and now - self._asked_at < IDENTITY_S:
+            return
+        self._checks, self._asked_at = rows, now
+        models = {row.model for row in rows} & self.engines.keys()
+        identities = await build.ask_identities(self._named(models), self._endpoints)
+        self.decider.certificates = Certificates.believed(rows, identities)
+        for sentence in self._offer():
+            log.warning("%s", sentence)
+
+    def _offer(self) -> tuple[str, ...]:
+        """Serve the configured routes from now on, each in its tier where a check allows it; else why not."""
+        insisted = [name for name, route in self.settings.routes.items() if route.insist]
+        self.routes, told = self.decider.certificates.offered(self._configured, insisted)
+        self.decider.standing = replace(self.decider.standing, routes=self.routes)
+        return told
 
     async def _close_engines(self) -> None:
         for engine in self.engines.values():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import __version__
+from ...router.certificates import UNCHECKED
 from .listening import url
 from .reports import price_words, table
 
@@ -33,7 +34,7 @@ def show(screen: Console, setup: Setup, address: tuple[str, int], ready: Json) -
     """Print it. ready: what the worker's GET /ready said."""
     base = url(*address)
     screen.print(f"[bold]Pointsman {__version__}[/bold] listens on [bold]{base}[/bold] (its API: {base}/docs)\n")
-    screen.print(_routes(setup.routes))
+    screen.print(_routes(setup.routes, ready.get("checked") or {}))
     for line in (*setup.notes, *absences(setup), *knowledge(setup, ready.get("artifact"))):
         screen.print(line, markup=False, soft_wrap=True)
     screen.print("\nTry:", style="bold")
@@ -41,7 +42,7 @@ def show(screen: Console, setup: Setup, address: tuple[str, int], ready: Json) -
     screen.print(f"Ctrl-C stops it. Store, artifacts and logs: {setup.settings.home}", style="dim", soft_wrap=True)
 
 
-def _routes(routes: Sequence[Route]) -> object:
+def _routes(routes: Sequence[Route], checked: Mapping[str, str]) -> object:
     rows = [
         (
             route.name,
@@ -50,11 +51,12 @@ def _routes(routes: Sequence[Route]) -> object:
             route.tier.value if route.tier else "",
             {0: "off", None: "unlimited"}.get(route.thinking_budget) or f"{route.thinking_budget:,}",
             price_words({"input": route.price.input, "output": route.price.output, "assumed": route.price.assumed}),
+            checked.get(route.name, UNCHECKED),
         )
         for route in routes
     ]
-    columns = ("route", "model", "mode", "tier", "thinking budget", "price in/out")
-    return table("", columns, rows, words=range(4))
+    columns = ("route", "model", "mode", "tier", "thinking budget", "price in/out", "enforced")
+    return table("", columns, rows, words=(0, 1, 2, 3, 6))
 
 
 def knowledge(setup: Setup, artifact: str | None) -> list[str]:

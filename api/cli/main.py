@@ -15,7 +15,7 @@ import typer
 
 from ... import __version__
 from ...errors import ArtifactError, BackendError, LaunchError, NotFittedError, PointsmanError, StoreError
-from . import asking, calibrating, configuration, database, demonstration, evaluating, learning, serve
+from . import asking, calibrating, checking, configuration, database, demonstration, evaluating, learning, serve
 
 FAILURES = (ArtifactError, BackendError, LaunchError, NotFittedError, StoreError)
 """Errors that are nobody's typing: something that should work did not. All others say that what was given is wrong."""
@@ -32,6 +32,7 @@ app.command()(serve.serve)
 app.command()(asking.route)
 app.command()(asking.ask)
 app.command()(asking.feedback)
+app.command()(checking.check)
 app.command()(calibrating.calibrate)
 app.command()(learning.retrain)
 app.command()(evaluating.evaluate)

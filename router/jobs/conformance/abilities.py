@@ -46,7 +46,7 @@ def counts(seen: Sequence[Observed]) -> Finding:
         return Finding("counts", Ruling.NOT_COUNTABLE, "The server tells no usage: tokens are estimated.")
     checked = [one for one in good if one.thought_tokens is not None and one.text_tokens is not None]
     if not checked:
-        return Finding("counts", Ruling.NOT_COUNTABLE, "Not countable: the server counts no tokens of a text for us.")
+        return Finding("counts", Ruling.NOT_COUNTABLE, "The server counts no tokens of a text for us.")
     worst, far = 0, 0
     for one in checked:
         for told, text in ((one.usage.thought, one.thought_tokens), (one.usage.answer, one.text_tokens)):

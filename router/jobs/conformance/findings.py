@@ -112,11 +112,11 @@ def off(without: Sequence[Observed], thinking: Sequence[Observed], *, thinks: bo
     if any(spent):
         guilty = sum(1 for tokens in spent if tokens)
         seen = "" if any(one.thought.strip() for one in good) else ", billed but not shown"
-        told = f"{guilty} of {len(good)} answers came with thought ({max(spent)} tokens{seen})"
+        told = f"{guilty} of {len(good)} answers came with thought ({_tokens(max(spent))}{seen})"
         return ruled(Ruling.BROKEN, f"Off is not off: {told}.")
     if any(one.marked for one in good):
         return ruled(Ruling.BROKEN, "Off is not off: marks of a thought stand in the answer.")
-    told = f"answers of {open_answer:g} tokens"
+    told = f"answers of {_tokens(open_answer)}"
     if thought <= 0:
         if thinks is False:
             return ruled(Ruling.KEPT, f"The model does not think; {told}.")
@@ -128,7 +128,7 @@ def off(without: Sequence[Observed], thinking: Sequence[Observed], *, thinks: bo
             f"Off moves the thought into the answer: {told} without thinking, of {closed:g} after a thought of "
             f"{thought:g}.",
         )
-    return ruled(Ruling.KEPT, f"No thought in {len(good)} {told}; with thinking on, a thought of {thought:g} tokens.")
+    return ruled(Ruling.KEPT, f"No thought in {len(good)} {told}; with thinking on, a thought of {_tokens(thought)}.")
 
 
 def budget(cuts: Sequence[Cut], *, thinks: bool | None, about: str = "budget") -> Finding:
@@ -204,7 +204,7 @@ def _off_of(good: Sequence[Observed], model: Finding) -> Finding:
     """Whether a route that promises no thought has none, in its answers and in its model's."""
     spent = max(one.thought_spent for one in good)
     if spent:
-        return Finding("route", Ruling.BROKEN, f"Off is not off: {spent} tokens of thought.", True)
+        return Finding("route", Ruling.BROKEN, f"Off is not off: {_tokens(spent)} of thought.", True)
     if model.ruling is Ruling.BROKEN:
         return Finding("route", Ruling.BROKEN, model.sentence, True)
     return Finding("route", Ruling.KEPT, f"Off: no thought in {len(good)} answers.", True)
@@ -218,6 +218,10 @@ def enforced(cuts: Sequence[Cut]) -> Enforcement:
 def enforced_of(seen: Sequence[Observed]) -> Enforcement:
     """The weakest way in which these calls were kept to their budgets."""
     return max((one.enforced for one in seen), key=list(Enforcement).index, default=Enforcement.NONE)
+
+
+def _tokens(count: float) -> str:
+    return f"{count:,g} token{'' if count == 1 else 's'}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

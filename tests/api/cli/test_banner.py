@@ -92,6 +92,17 @@ def test_a_model_that_is_missing_goes_with_its_routes_and_the_pip_command() -> N
     assert "not to be believed" not in text
 
 
+def test_each_route_says_how_it_is_enforced_and_when_that_was_checked(remote: Path) -> None:
+    """As the worker knows it; of a route that was never checked, what to type."""
+    screen = Console(file=io.StringIO(), width=140, highlight=False)
+    ready = {"artifact": None, "checked": {"small": "native, checked 2026-11-28"}}
+    show(screen, setup(remote), ("127.0.0.1", 8484), ready)
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    said = {line.split()[0]: line for line in lines if line.split()[:1] in (["small"], ["full"])}
+    assert said["small"].rstrip().endswith("native, checked 2026-11-28")
+    assert said["full"].rstrip().endswith("not checked: run pointsman check")
+
+
 def test_notes_stand_on_the_first_screen(remote: Path) -> None:
     """What must be said besides (assumed prices, an unusable store) is said, brackets and all."""
     assert "[red]beware[/red]" in shown(setup(remote, ("[red]beware[/red]",)))
