@@ -51,7 +51,7 @@ class Certificates:
             return ()
         found, told = _by_subject(row), list[str]()
         about = "off" if route.thinking_budget == 0 else "budget" if route.thinking_budget is not None else None
-        for name in ("route" if self._own(route) is not None else None, about, "answer"):
+        for name in ("route" if self._own(route) is not None else None, about, "answer", "name"):
             finding = found.get(name or "", {})
             if finding.get("ruling") == "broken":
                 told.append(_warning(row, finding))

@@ -66,6 +66,7 @@ def test_a_kept_promise_is_told_with_its_day_and_warned_of_by_nobody() -> None:
         (SOME, finding("answer", "broken", "Lost."), "Lost (checked 2026-11-28)"),
         (FULL, finding("answer", "broken", "Lost."), "Lost (checked 2026-11-28)"),
         (SOME, finding("route", "broken", "Its own."), "Its own (checked 2026-11-28)"),
+        (FULL, finding("name", "broken", "Asked for a."), "Asked for a (checked 2026-11-28)"),
         (
             SOME,
             finding("budget", ignored=True),

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -14,6 +14,7 @@ from ....backends import Engine, Identity
 from ....domain import Call, Enforcement, Json, Route
 from ....errors import BackendError, BadRequest
 from ....store import CheckRow
+from ...modes import loop_of
 from . import abilities, findings
 from .findings import Cut, Finding, Ruling
 from .observing import Observed, observe, recounted
@@ -244,7 +245,7 @@ async def _of_routes(trials: Trials, asker: _Asker, model: Mapping[str, Finding]
             own = await asker.all(trials.of(route))
             tried = trials.of_bounded(route)
             await asker.all(call for _, *pair in tried for call in pair)
-        except BadRequest as error:  # a mode that is no single call
+        except BadRequest as error:
             finding = Finding("route", Ruling.NOT_POSSIBLE, f"Its mode cannot be checked: {error}")
             ruled.append(Ruled(route, finding, Enforcement.NONE))
             continue
@@ -253,7 +254,10 @@ async def _of_routes(trials: Trials, asker: _Asker, model: Mapping[str, Finding]
             finding = Finding("route", Ruling.NOT_SHOWN, f"{why}, so its budget was not put to the test.", True)
             ruled.append(Ruled(route, finding, findings.enforced_of(findings.answered(own))))
             continue
-        ruled.append(Ruled(route, *findings.of_route(route, own, _cuts(tried, asker), model)))
+        finding, how = findings.of_route(route, own, _cuts(tried, asker), model)
+        if loop_of(route.mode) is not None:
+            finding = replace(finding, sentence=f"Of each of its calls: {finding.sentence}")
+        ruled.append(Ruled(route, finding, how))
     return ruled
 
 

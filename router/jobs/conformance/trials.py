@@ -9,6 +9,7 @@ from typing import Any
 from ....backends import RESERVE, SLACK, UNADVISED, Advice, Mode, prepare
 from ....domain import Call, Capabilities, Json, Purpose, Query, Route
 from ....errors import BadRequest
+from ...modes import loop_of
 from ...pricing import expected_cost
 from .observing import Observed
 from .questions import budgets, questions
@@ -124,7 +125,7 @@ class Trials:
         return replace(self._model(self.questions[-1], budget), max_tokens=TIGHT)
 
     def of(self, route: Route) -> list[Call]:
-        """Every question by this route. Raises BadRequest where its mode is no single call."""
+        """Every question by this route; of a mode that loops, one of its calls. Raises BadRequest (mode)."""
         return [self._by(route, question) for question in self.questions]
 
     def of_bounded(self, route: Route) -> list[tuple[int, Call, Call]]:
@@ -222,6 +223,8 @@ class Trials:
         return min(budget, MOST_THOUGHT) + RESERVE + ROOM
 
     def _by(self, route: Route, text: str, **demands: Any) -> Call:
+        if loop_of(route.mode) is not None:  # each of its calls is as in mode think (live.py)
+            route = replace(route, mode="think")
         query = Query(messages=({"role": "user", "content": text},), **demands)
         call = prepare(query, route, self.subject.modes, self.subject.advice)
         budget = call.thinking_budget

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -301,7 +302,20 @@ async def test_when_the_time_is_over_the_rest_is_not_shown() -> None:
     assert "seconds were over" in str(checked.skipped)
 
 
-async def test_a_mode_that_is_no_single_call_is_not_checked() -> None:
+async def test_of_a_mode_that_loops_each_call_is_checked() -> None:
+    async with lying("off") as server:
+        loops = (replace(routes(0)[0], name="votes", mode="vote(3)"), replace(routes(64)[0], mode="vote(3)"))
+        config = ModelConfig.model_validate({"url": server.url, "dialect": "vllm", "model": "stub", "thinks": True})
+        engine = create("stub", config)
+        checked = await check_model(Subject("stub", loops, MODES, ABLE), engine, IDENTITY, n=1)
+        await engine.aclose()
+    off, some = checked.routes
+    assert (off.finding.ruling, some.finding.ruling) == (Ruling.BROKEN, Ruling.KEPT)
+    assert off.finding.sentence.startswith("Of each of its calls: Off is not off")
+    assert checked.rows()[0].mode == "vote(3)"
+
+
+async def test_a_mode_that_is_not_known_is_not_checked() -> None:
     strange = Route("odd", "m", "no-such-mode", 64, Price(0.1, 0, 1))
     engine = ScriptedEngine("m", says("7"))
     checked = await check_model(Subject("m", (strange,), MODES, ABLE), engine, IDENTITY, n=1)
