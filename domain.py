@@ -127,12 +127,14 @@ class Objective:
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a million tokens cost, by kind. `assumed` marks prices that the owner did not give: active parameters in
-    billions for output, a tenth of it for input, nothing for cached input."""
+    billions for output, a tenth of it for input, nothing for cached input. `listed` marks those of LiteLLM's table, in
+    US dollars."""
 
     input: float
     cached_input: float
     output: float
     assumed: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

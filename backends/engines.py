@@ -95,7 +95,7 @@ def _through_litellm(
     check_litellm()
     target = Target(name, config.url or "", key_of(name, config))
     if config.hosted:
-        return HostedEngine(name, config, target, limits)
+        return HostedEngine(name, config, target, limits, families)
     assert config.dialect is not None
     spoken = dialect(config.dialect)
     kind = LlamaCppEngine if spoken.name == "llamacpp" else OpenAIEngine

@@ -9,9 +9,10 @@ reply says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..domain import Call, Capabilities, Enforcement, Json
 from ..errors import BackendRejected
@@ -21,13 +22,20 @@ from .config import EnginesConfig, ModelConfig
 from .dialects import Dialect, merged
 from .engine import Event, Finished, Health, ModelInfo
 from .facts import Facts
+from .families import family_of, markers_of
+from .family_rows import Family
+from .guard import Guard, Guarded
 from .hosted_fields import spelling_of
 from .hosted_loops import Loops
 from .hosted_prices import Listed, listed
 from .hosted_wire import ARGUMENTS, HostedWire
+from .markers import USUAL, Markers
 from .openai import OpenAIEngine
 from .sampling import NAMES, without
 from .transport import Target, Transport
+
+_NO_MARKERS = Markers("\ue000think", "\ue000/think")
+"""Of models whose thoughts come apart from their text: whatever stands in it is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,14 @@ class _Asked:
 class HostedEngine(OpenAIEngine):
     """One model at a provider. Implements Engine (engine.py)."""
 
-    def __init__(self, name: str, config: ModelConfig, target: Target, limits: EnginesConfig | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: ModelConfig,
+        target: Target,
+        limits: EnginesConfig | None = None,
+        families: Sequence[Family] | None = None,
+    ) -> None:
         assert config.model is not None  # the configuration demands it
         self._spelling, self._loops, self._listed = spelling_of(config.model), Loops(), Listed()
         row = self._spelling
@@ -53,7 +68,7 @@ class HostedEngine(OpenAIEngine):
             prefix = row.prefill == "prefix"
             return HostedWire(target, config, ours=True, loops=self._loops, counted=row.counted, prefix=prefix)
 
-        super().__init__(name, config, spoken, target, limits, wire=wire)
+        super().__init__(name, config, spoken, target, limits, families, wire=wire)
 
     async def stream(self, call: Call) -> AsyncGenerator[Event, None]:
         """See Engine.stream."""
@@ -86,7 +101,20 @@ class HostedEngine(OpenAIEngine):
             thinks = True
         switchable = row.switch_off is not None if thinks and row.name else None
         model = config.model.partition("/")[2] or config.model
-        return Facts(model, config.context or said.context, thinks, switchable, said.tools, said.images)
+        if (family := family_of((model,), self._families)) is not None:
+            self._guard = Guard(family, markers_of(family))
+        marks = USUAL if row.inline else _NO_MARKERS
+        context = config.context or said.context
+        return Facts(model, context, thinks, switchable, said.tools, said.images, markers=marks)
+
+    async def _guarded(self, call: Call, facts: Facts) -> Guarded:
+        """The call made safe as the model's family demands; a provider's own models read no words as switches."""
+        if self._guard is None and self._spelling.name:
+            return Guarded(call)
+        return await super()._guarded(call, facts)
+
+    def _learns(self, error: BackendRejected, plan: Any) -> bool:
+        return False  # LiteLLM knows how each provider wants to be spoken to
 
     async def _most(self, call: Call, facts: Facts) -> int:
         return self._limit()
@@ -117,7 +145,8 @@ class HostedEngine(OpenAIEngine):
             fields: Json = row.switch_off or {} if facts.thinks is not False else {}
         else:
             fields = row.thinking(number, least=call.least, word=word)
-        call = replace(call, extra=merged(extra, fields), messages=self._loops.restored(call.messages))
+        messages = self._loops.restored(call.messages)
+        call = replace(call, extra=merged(extra, fields), messages=messages, least=False)
         call = self._sampled(call, told, thinking=not off)
         if off or call.thinking_budget is None:
             return _Asked(call, tuple(told))

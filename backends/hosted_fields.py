@@ -57,6 +57,7 @@ class Spelling:
     limited: bool = False
     shown: Literal["text", "summary", "nothing"] = "text"
     counted: bool = True
+    inline: bool = False
     prefill: Literal["plain", "prefix"] | None = None
     logprobs: bool | None = None
     refuses: tuple[str, ...] = ()
@@ -127,7 +128,8 @@ def spelling_of(model: str) -> Spelling:
     """The row for LiteLLM's name of a model; where none matches, one that claims nothing."""
     found = next((row for row in spellings() if re.match(row.match, model, re.IGNORECASE)), None)
     provider = model.partition("/")[0]
-    return found or Spelling(name="", match="", title=f"{provider} (through LiteLLM)", source="nothing is known of it")
+    title = f"{provider} (through LiteLLM)"
+    return found or Spelling(name="", match="", title=title, source="nothing is known of it", inline=True)
 
 
 def _spelling(name: str, row: Json) -> Spelling:

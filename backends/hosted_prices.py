@@ -47,7 +47,7 @@ def listed(model: str) -> Listed:
         made := row.get("output_cost_per_token")
     ) is not None:
         cached = row.get("cache_read_input_token_cost", fresh)
-        price = Price(fresh * _PER, cached * _PER, made * _PER)
+        price = Price(fresh * _PER, cached * _PER, made * _PER, listed=True)
     tools, images, reasons = (row.get(f"supports_{one}") for one in ("function_calling", "vision", "reasoning"))
     return Listed(price, row.get("max_input_tokens"), row.get("max_output_tokens"), tools, images, reasons)
 

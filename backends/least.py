@@ -18,7 +18,8 @@ def budget_problem(
     """The sentence of why the model `name` cannot have this thinking budget (0: off, None: no limit), and what it can
     have instead; None where it can, or nothing is known. table: model families (None: the shipped).
 
-    A model in this process can always be off: its thought is closed before it begins."""
+    A model in this process can always be off, as its thought is closed before it begins; so can one whose empty thought
+    is known, at an engine that goes on from a text."""
     if budget is None or config.thinks is False or config.folder is not None:
         return None
     if config.hosted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ... import __version__
@@ -50,7 +50,7 @@ def _routes(routes: Sequence[Route], checked: Mapping[str, str]) -> object:
             route.mode,
             route.tier.value if route.tier else "",
             {0: "off", None: "unlimited"}.get(route.thinking_budget) or f"{route.thinking_budget:,}",
-            price_words({"input": route.price.input, "output": route.price.output, "assumed": route.price.assumed}),
+            price_words(asdict(route.price)),
             checked.get(route.name, UNCHECKED),
         )
         for route in routes

@@ -144,8 +144,9 @@ def money(value: float | None) -> str:
 
 
 def price_words(price: Json) -> str:
-    """Input and output price per million tokens; ~ marks assumed ones."""
-    return f"{'~' if price['assumed'] else ''}{price['input']:.3g}/{price['output']:.3g}"
+    """Input and output price per million tokens; ~ marks assumed ones, $ those of LiteLLM's table."""
+    mark = "~" if price["assumed"] else "$" if price.get("listed") else ""
+    return f"{mark}{price['input']:.3g}/{price['output']:.3g}"
 
 
 def budget_words(budget: int | None) -> str:

@@ -23,14 +23,15 @@ TOOL = {"name": "look_up", "arguments": {"word": "two"}}
 
 
 class HostedStub:
-    """The server. overshoot: tokens that a thought takes over its budget; thinks: it can think at all; always_on: it
-    thinks whatever is asked; script: (status, headers, body) to answer next with; stall: it stops after this many
+    """The server. answer: its words; overshoot: tokens that a thought takes over its budget; thinks: it thinks unasked;
+    always_on: it thinks whatever is asked; script: (status, headers, body) to answer next with; stall: it stops after this many
     events of a stream, until the client is gone."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[Mapping[str, str]] = []
         self.script: list[tuple[int, dict[str, str], Any]] = []
+        self.answer = ANSWER
         self.overshoot = 0
         self.thinks = self.always_on = False
         self.calls_tool = False
@@ -130,10 +131,13 @@ class HostedStub:
             events.append(_piece(at, {"type": "input_json_delta", "partial_json": json.dumps(TOOL["arguments"])}))
         else:
             events.append(_block(at, {"type": "text", "text": ""}))
-            events += [_piece(at, {"type": "text_delta", "text": word}) for word in ANSWER]
+            events += [_piece(at, {"type": "text_delta", "text": word}) for word in self.answer]
         events.append(_stop(at))
         reason = "tool_use" if self.calls_tool and body.get("tools") else "end_turn"
-        made = {"output_tokens": len(thought) + len(ANSWER), "output_tokens_details": {"thinking_tokens": len(thought)}}
+        made = {
+            "output_tokens": len(thought) + len(self.answer),
+            "output_tokens_details": {"thinking_tokens": len(thought)},
+        }
         events.append({"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {**usage, **made}})
         return 200, [*events, {"type": "message_stop"}]
 
@@ -146,8 +150,12 @@ class HostedStub:
         budget, level = config.get("thinkingBudget"), config.get("thinkingLevel")
         words = None if budget in (None, -1) else budget
         thought = self._thought(EFFORTS[level] if level else words)
-        usage = {"promptTokenCount": PROMPT, "cachedContentTokenCount": CACHED, "candidatesTokenCount": len(ANSWER)}
-        usage |= {"totalTokenCount": PROMPT + len(ANSWER) + len(thought)}
+        usage = {
+            "promptTokenCount": PROMPT,
+            "cachedContentTokenCount": CACHED,
+            "candidatesTokenCount": len(self.answer),
+        }
+        usage |= {"totalTokenCount": PROMPT + len(self.answer) + len(thought)}
         usage |= {"thoughtsTokenCount": len(thought)} if thought else {}
         shown = thought if config.get("includeThoughts") else []
         parts: list[Any] = [{"text": word, "thought": True} for word in shown]
@@ -155,7 +163,7 @@ class HostedStub:
             call = {"name": TOOL["name"], "args": TOOL["arguments"]}
             parts.append({"functionCall": call, "thoughtSignature": SIGNATURE})
         else:
-            parts += [{"text": word} for word in ANSWER]
+            parts += [{"text": word} for word in self.answer]
         events: list[Any] = []
         for place, part in enumerate(parts):
             one: dict[str, Any] = {"content": {"role": "model", "parts": [part]}, "index": 0}
@@ -193,9 +201,9 @@ class HostedStub:
             pieces.append({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]})
             finish = "tool_calls"
         else:
-            pieces += [{"content": word} for word in ANSWER]
+            pieces += [{"content": word} for word in self.answer]
         head = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
-        made = {"prompt_tokens": PROMPT, "completion_tokens": len(thought) + len(ANSWER)}
+        made = {"prompt_tokens": PROMPT, "completion_tokens": len(thought) + len(self.answer)}
         made["total_tokens"] = sum(made.values())
         details = {"prompt_tokens_details": {"cached_tokens": CACHED}}
         details |= {} if parted else {"completion_tokens_details": {"reasoning_tokens": len(thought)}}

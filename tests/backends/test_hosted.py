@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -268,6 +269,28 @@ async def test_a_callers_word_of_effort_wins_where_the_provider_has_words(server
 async def test_the_owners_extra_is_for_litellm(server, at, collect: Put) -> None:
     await collect(at(GPT, extra={"extra_headers": {"x-team": "blue"}}), Call(ASK))
     assert server.headers[-1]["x-team"] == "blue"
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GPT, FLASH, DEEPSEEK, MISTRAL])
+async def test_markers_in_text_are_text_on_the_way_in_and_out(server, at, collect: Put, model: str) -> None:
+    """The thought comes apart from it, so `<think>` is what an answer, or a question, says about HTML."""
+    server.answer = ["<think>", "a", "</think>", " and </think> /no_think"]
+    asked = ({"role": "user", "content": "What are <think>, </think> and /no_think?"},)
+    engine = at(model)
+    for budget in (0, 4096, 4096, 4096):
+        reply = await collect(engine, Call(asked, thinking_budget=budget))
+        assert reply.answer == "<think>a</think> and </think> /no_think"
+        assert asked[0]["content"] in json.dumps(server.body, ensure_ascii=False)
+
+
+async def test_words_that_switch_an_open_model_behind_a_provider_are_broken_and_restored(
+    server, at, collect: Put
+) -> None:
+    """Qwen3 reads /no_think in a user's text, whoever serves it."""
+    server.answer = ["keep ", "/no_think"]
+    reply = await collect(at(ROUTER), Call(({"role": "user", "content": "see /no_think"},), thinking_budget=0))
+    assert "/no_think" not in server.body["messages"][0]["content"]
+    assert reply.answer == "keep /no_think"
 
 
 # Tool loops

@@ -15,7 +15,7 @@ from pointsman.errors import MissingExtra
 def test_a_price_is_in_dollars_a_million_and_not_assumed() -> None:
     said = listed("anthropic/claude-sonnet-4-5")
     assert said.price is not None
-    assert not said.price.assumed
+    assert (said.price.assumed, said.price.listed) == (False, True)
     assert 0 < said.price.cached_input < said.price.input < said.price.output < 1000
     assert (said.tools, said.reasons) == (True, True)
     assert (said.context or 0) >= 200_000

@@ -36,6 +36,12 @@ def test_a_local_family_that_cannot_be_off_says_what_its_least_is(model: str, le
     assert (problem(None, url=URL, model=model), problem(512, url=URL, model=model)) == (None, None)
 
 
+def test_an_empty_thought_is_off_where_the_engine_goes_on_from_a_text() -> None:
+    r1 = {"url": URL, "model": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"}
+    assert problem(0, dialect="vllm", **r1) is None
+    assert problem(0, **r1) is not None
+
+
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "HuggingFaceTB/SmolLM2-135M-Instruct", "never-heard-of"])
 def test_one_that_can_be_off_or_is_not_known_has_no_problem(model: str) -> None:
     assert problem(0, url=URL, model=model) is None
@@ -63,7 +69,7 @@ def test_a_providers_model_is_judged_by_its_own_table() -> None:
     assert "cannot be turned off at OpenAI" in (problem(0, model="openai/gpt-5", **hosted) or "")
     assert "under 1024 tokens" in (problem(1000, model="anthropic/claude-sonnet-4-5", **hosted) or "")
     assert problem(0, model="anthropic/claude-sonnet-4-5", **hosted) is None
-    behind = {**hosted, "url": URL, "dialect": "vllm"}  # a server of the owner's, by its family
+    behind = {**hosted, "url": URL, "dialect": "lmstudio"}  # a server of the owner's, by its family
     assert "gpt-oss" in (problem(0, model="openai/gpt-oss-20b", **behind) or "")
 
 

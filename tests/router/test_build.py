@@ -243,7 +243,7 @@ def test_a_providers_price_is_litellms_unless_it_is_given() -> None:
         {"c": CLAUDE}, {"a": {"model": "c"}, "b": {"model": "c", "price": {"input": 50, "output": 250}}}
     )
     assert given == Price(50, 0.0, 250)
-    assert not listed.assumed
+    assert (listed.assumed, listed.listed, given.listed) == (False, True, False)
     assert listed.output > listed.input > listed.cached_input > 0
 
 

@@ -122,6 +122,7 @@ def test_what_is_not_known_is_a_dash() -> None:
         (share(None), "-"),
         (money(0.0000123), "1.23e-05"),
         (price_words({**PRICE, "assumed": True}), "~0.15/0.6"),
+        (price_words({**PRICE, "assumed": False, "listed": True}), "$0.15/0.6"),
         (budget_words(1024), ", at most 1,024 thought tokens"),
         (budget_words(0), ""),
         (shares({"small": 0.0, "full": 1.0}), "full 100%"),
