@@ -1,7 +1,7 @@
 """Write docs/reference/*.md from the code: `python scripts/reference.py`; with --check, tell whether they are current.
 
-configuration.md from the sections' pydantic models, families.md from the table of model families, commands.md from the
-command line's own help, http.md from the OpenAPI description.
+configuration.md from the sections' pydantic models, families.md from the table of model families, hosted.md from
+that of providers, commands.md from the command line's own help, http.md from the OpenAPI description.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from pointsman.api.app import create_app
 from pointsman.api.config import ServerConfig
 from pointsman.backends import EnginesConfig, Family, ModelConfig, Timeouts, load_families
+from pointsman.backends.hosted_fields import Spelling, spellings
 from pointsman.domain import Sampling
 from pointsman.router import Router, Settings
 from pointsman.router.config import EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
@@ -107,6 +108,40 @@ def _family(row: Family) -> tuple[str, ...]:
     )
 
 
+def hosted() -> str:
+    """Every row of the table of providers."""
+    parts = [
+        NOTE
+        + "# Hosted models\n\nIn the order in which they are matched; the pattern is searched from the beginning of "
+        "LiteLLM's name for the model. What the columns mean: [hosted models](../hosted.md). Of a model that no row "
+        "matches nothing is claimed.\n\n| models | pattern | thinking | a budget is | thought comes back as | "
+        "counted | prefill | not sent | goes back with tool calls | source |\n|" + "---|" * 10 + "\n"
+    ]
+    parts += ["| " + " | ".join(_hosted(row)) + " |\n" for row in spellings()]
+    return "".join(parts)
+
+
+def _hosted(row: Spelling) -> tuple[str, ...]:
+    thinks = {True: f"always; least: {row.least}", False: "can be off"}[row.switch_off is None]
+    budget = "a word: " + ", ".join(row.effort.words) if row.effort else "a wish in the prompt"
+    if row.budget:
+        budget = f"a number from {row.budget.min}" + (f" to {row.budget.max}" if row.budget.max else "")
+    while_thinking = ", ".join(row.refuses_thinking)
+    refused = [*row.refuses, *([f"thinking: {while_thinking}"] if while_thinking else [])]
+    return (
+        row.name,
+        _code(row.match),
+        thinks if row.thinks is not False else "never",
+        budget if row.thinks is not False else "",
+        row.shown if row.thinks is not False else "",
+        "yes" if row.counted else "by pieces",
+        row.prefill or "no",
+        "; ".join(refused),
+        row.loop or "",
+        _cell(row.source),
+    )
+
+
 def _switch(row: Family) -> str:
     if row.switch in ("enable_thinking", "thinking"):
         return _code(row.switch)
@@ -154,6 +189,7 @@ def main() -> None:
     made = {
         "configuration.md": configuration(),
         "families.md": families(),
+        "hosted.md": hosted(),
         "commands.md": commands(),
         "http.md": http(),
     }

@@ -24,8 +24,8 @@ TOOL = {"name": "look_up", "arguments": {"word": "two"}}
 
 class HostedStub:
     """The server. answer: its words; overshoot: tokens that a thought takes over its budget; thinks: it thinks unasked;
-    always_on: it thinks whatever is asked; script: (status, headers, body) to answer next with; stall: it stops after this many
-    events of a stream, until the client is gone."""
+    always_on: it thinks whatever is asked; script: (status, headers, body) to answer next with; stall: it stops
+    after this many events of a stream, until the client is gone."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
