@@ -25,6 +25,9 @@ _LIMIT_MS = 2_000
 KEY_HINT = "set POINTSMAN_UPSTREAM_API_KEY"
 """What to do where a server wants a key."""
 
+NOTHING = "nothing answers"
+"""How the sentence begins that says that there is no server."""
+
 _NO_MODELS = "lists no model that generates text. Load one there, then try again."
 
 _SHOWN = 64
@@ -127,7 +130,7 @@ def _explained(error: BackendError, base: str, locked: str) -> BackendError:
         return BackendUnavailable(problem, backend=base, status=status, retry_after=error.retry_after)
     if isinstance(error.__cause__, ValueError):  # it answered, but not with JSON
         return _no_openai(base)
-    return BackendUnavailable(f"nothing answers ({error.problem}). Is the server running?", backend=base)
+    return BackendUnavailable(f"{NOTHING} ({error.problem}). Is the server running?", backend=base)
 
 
 def _no_openai(base: str, status: int | None = None) -> BackendRejected:

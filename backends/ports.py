@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import BackendError
-from .discover import KEY_HINT, Discovered, discover
+from .discover import KEY_HINT, NOTHING, Discovered, discover
 from .server_flags import Started
 from .started import started
 
@@ -56,6 +56,11 @@ class Silent:
     given: bool
     engines: str
     problem: str
+
+    @property
+    def answered(self) -> bool:
+        """Whether something is there all the same, which may be what is looked for."""
+        return not self.problem.startswith(NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

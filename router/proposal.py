@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ..backends import Dialect, ModelInfo, dialect
+from ..backends.families import families
 from ..backends.ports import Server
 from ..domain import Capabilities, Json, Tier
 from ..errors import BadRequest
@@ -33,8 +34,8 @@ _NO_MODELS = re.compile(r"embed|rerank|whisper|tts|moderation", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ProposedModel:
-    """A model under its name here. parameters: active, in billions, None where they cannot be told; cuts: whether its
-    thought can be ended at a budget."""
+    """A model under its name here. parameters: active, in billions, None where they cannot be told; closes: whether
+    text ends its thought; cuts: whether its thought can be ended at a budget, as it is served."""
 
     name: str
     info: ModelInfo
@@ -42,6 +43,7 @@ class ProposedModel:
     family: str | None
     server: Server
     parameters: float | None
+    closes: bool
     cuts: bool
 
     @property
@@ -90,6 +92,16 @@ class Proposal:
     models: tuple[ProposedModel, ...]
     routes: tuple[ProposedRoute, ...]
     notes: tuple[str, ...]
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The servers of its models, in order."""
+        return tuple({model.server.found.url: model.server for model in self.models}.values())
+
+    @property
+    def fronts(self) -> tuple[str, ...]:
+        """A sentence for each server."""
+        return tuple(f"In front of {title(server)} at {server.found.url}." for server in self.servers)
 
     @property
     def safe_route(self) -> str:
@@ -155,17 +167,32 @@ def _models(chosen: Sequence[tuple[Server, ModelInfo]], params: Mapping[str, flo
                 able=found.capabilities.get(info.id, Capabilities()),
                 family=found.families.get(info.id),
                 server=server,
-                parameters=params.get(info.id, info.parameters),
-                cuts=_cuts(dialect(found.dialect)),
+                parameters=params.get(info.id, _rounded(info.parameters)),
+                closes=(closes := _closes(found.families.get(info.id))),
+                cuts=_cuts(dialect(found.dialect), closes),
             )
         )
     return tuple(made)
 
 
-def _cuts(how: Dialect) -> bool:
-    """Whether a thought can be ended at a budget: by the engine, or by us in two passes, which needs the prompt as the
-    server renders it where the thought is gone on with as raw text."""
-    return how.budget is not None or how.continues == "chat" or (how.continues == "raw" and how.render is not None)
+def _rounded(size: float | None) -> float | None:
+    """Three digits of a size: a price is no count of weights."""
+    return None if size is None else float(f"{size:.3g}")
+
+
+def _closes(family: str | None) -> bool:
+    """Whether text ends a thought of the family's. Where it is known how one begins and not how it ends, as of gpt-oss,
+    none does."""
+    row = next((one for one in families() if one.name == family), None)
+    return row is None or row.open is None or row.close is not None
+
+
+def _cuts(how: Dialect, closes: bool) -> bool:
+    """Whether a thought can be ended at a budget: by the engine, or by us in two passes. Where no text ends it only
+    llama.cpp may, which reads the model's template; the others want that text."""
+    if not closes:
+        return how.name in ("llamacpp", "llamaswap")
+    return how.budget is not None or how.continues is not None
 
 
 def _routes(model: ProposedModel, sized: bool) -> list[ProposedRoute]:
@@ -251,8 +278,7 @@ def _tiered(routes: Sequence[ProposedRoute]) -> tuple[ProposedRoute, ...]:
 
 def _notes(models: Sequence[ProposedModel], sized: bool) -> list[str]:
     """What start-up, and whoever reads the configuration, must know."""
-    servers = list({model.server.found.url: model.server for model in models}.values())
-    notes = [f"In front of {title(server)} at {server.found.url}." for server in servers]
+    notes: list[str] = []
     if not sized:
         unknown = ", ".join(model.info.id for model in models if not model.parameters)
         notes.append(
@@ -264,7 +290,7 @@ def _notes(models: Sequence[ProposedModel], sized: bool) -> list[str]:
         notes.append(
             f"Whether {', '.join(unsure)} can think is not known, so there is one route, as the server has it."
         )
-    for server in servers:
+    for server in {model.server.found.url: model.server for model in models}.values():
         mine = [model for model in models if model.server is server]
         if len(mine) > 1 and swaps(server):
             notes.append(

@@ -35,7 +35,7 @@ SEVERAL_MODELS = (
 def written(proposal: Proposal, head: str) -> str:
     """The configuration as YAML with comments. head: by whom and when it was written, a sentence."""
     lines = [*comment(head), "#"]
-    for note in (*proposal.notes, set_up(proposal)):
+    for note in (*proposal.fronts, *proposal.notes, set_up(proposal)):
         lines += comment(note)
     for server, needs in lacking(proposal):
         lines += ["#", *_needs(server, needs)]
@@ -118,18 +118,27 @@ def _model(model: ProposedModel) -> Iterator[str]:
 
 
 def _limits(model: ProposedModel) -> Iterator[str]:
-    """Why a route that one might look for is not there."""
+    """Why a route that one might look for is not there, and on what one that is there rests."""
+    how = dialect(model.server.found.dialect)
+    if how.name == "ollama":
+        yield "`context: 16384` here is its num_ctx, the same for every query; left out, Ollama decides."
     if not model.able.thinks:
         return
     if model.able.switchable is False:
-        yield "It always thinks: there is no route with thinking off."
+        yield "It always thinks: there is no route with thinking off. `mode: least` is as little as it knows."
     elif model.able.switchable is None:
         yield "Whether its thinking can be turned off is not known: there is no route with thinking off."
-    if not model.cuts:
-        name = dialect(model.server.found.dialect).title
+    if model.cuts and how.budget is None and how.render is None:
         yield (
-            f"{name} keeps no thinking budget, and its thoughts cannot be cut and gone on with: there is no budgeted "
-            "route."
+            f"{how.title} keeps no thinking budget; it is kept in two passes where {how.title} shows its prompt, which "
+            "no document promises, or where the model's `template:` is given here. `pointsman check` tells."
+        )
+    elif not model.cuts and not model.closes:
+        yield f"No text is known that ends its thoughts, so {how.title} keeps no budget: there is no budgeted route."
+    elif not model.cuts:
+        yield (
+            f"{how.title} keeps no thinking budget: there is no budgeted route. With the model's `template:` here, one "
+            "with a `thinking_budget` is kept in two passes."
         )
 
 

@@ -15,7 +15,18 @@ import typer
 
 from ... import __version__
 from ...errors import ArtifactError, BackendError, LaunchError, NotFittedError, PointsmanError, StoreError
-from . import asking, calibrating, checking, configuration, database, demonstration, evaluating, learning, serve
+from . import (
+    asking,
+    calibrating,
+    checking,
+    configuration,
+    database,
+    demonstration,
+    evaluating,
+    initialising,
+    learning,
+    serve,
+)
 
 FAILURES = (ArtifactError, BackendError, LaunchError, NotFittedError, StoreError)
 """Errors that are nobody's typing: something that should work did not. All others say that what was given is wrong."""
@@ -28,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(initialising.init)
 app.command()(serve.serve)
 app.command()(asking.route)
 app.command()(asking.ask)

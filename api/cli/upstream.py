@@ -32,8 +32,8 @@ def configured(where: Where, url: str) -> tuple[Where, tuple[str, ...]]:
     found = asyncio.run(_survey(url))
     file = home / FILE
     _write(file, url, found)
-    notes = (*found.notes, f"Its configuration, for other commands and as a beginning of your own: {file}")
-    return Where(file, where.home, where.store), notes
+    kept = f"Its configuration, for other commands and as a beginning of your own: {file}"
+    return Where(file, where.home, where.store), (*found.fronts, *found.notes, kept)
 
 
 async def _survey(url: str) -> Proposal:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +49,25 @@ async def serving(listing: Listing) -> AsyncIterator[str]:
     app.router.add_route("*", "/{path:.*}", listing.handle)
     async with TestServer(app) as server:
         yield str(server.make_url("/")).rstrip("/")
+
+
+@contextmanager
+def running(*listings: Listing) -> Iterator[list[str]]:
+    """The servers' addresses while they run in a thread of their own, for tests of what has its own event loop."""
+    loop, stack = asyncio.new_event_loop(), AsyncExitStack()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start() -> list[str]:
+        return [await stack.enter_async_context(serving(listing)) for listing in listings]
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+    finally:
+        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
 
 
 def models(*rows: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How servers were started, from real small servers that answer as the engines do, and a real llama.cpp."""
+"""How servers were started, from small real servers that answer as the engines do."""
 
 from __future__ import annotations
 

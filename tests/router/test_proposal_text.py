@@ -89,10 +89,23 @@ def test_a_model_that_does_not_think_is_no_set_up_of_budgets() -> None:
 
 def test_a_missing_route_is_explained_at_its_model() -> None:
     """No route with thinking off where it is always on, none within a budget where nothing cuts."""
-    told = prose(text(server(("gpt-oss:20b", 3.6, ALWAYS), dialect="ollama")))
-    assert "It always thinks: there is no route with thinking off." in told
-    assert "Ollama keeps no thinking budget" in told
-    assert "always thinks" not in prose(text(server(("m", 8, THINKS))))
+    named = {"gpt-oss:20b": "gpt-oss-20b"}
+    told = prose(text(server(("gpt-oss:20b", 3.6, ALWAYS), dialect="ollama", families=named)))
+    assert "It always thinks: there is no route with thinking off. `mode: least`" in told
+    assert "No text is known that ends its thoughts" in told
+    assert "LM Studio keeps no thinking budget: there is no budgeted route." in prose(
+        text(server(("m", 8, THINKS), dialect="lmstudio"))
+    )
+    told = prose(text(server(("m", 8, THINKS))))
+    assert "always thinks" not in told
+    assert "no budgeted route" not in told
+
+
+def test_a_budget_that_rests_on_what_no_document_promises_says_so() -> None:
+    """Ollama's own rendering of a prompt."""
+    told = prose(text(server(("qwen3:8b", 8, THINKS), dialect="ollama")))
+    assert "it is kept in two passes where Ollama shows its prompt, which no document promises" in told
+    assert "`context: 16384` here is its num_ctx" in told
 
 
 def test_flags_stand_unbroken_with_what_is_known_of_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
+from pointsman.backends import embedded_path
 
 COMMAND = Path(sys.executable).with_name("pointsman")
 START_S = 90.0
@@ -176,3 +179,32 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 def eventually() -> Callable[..., None]:
     """`until`, for tests, which import nothing from here."""
     return until
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of a real llama.cpp server with the model digits, not one of ours, and the key that it wants."""
+    key = "sk-of-the-owner"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    module = [sys.executable, "-m", "pointsman.backends.llamacpp_server", "--model", str(embedded_path("digits"))]
+    with (tmp_path_factory.mktemp("upstream") / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*module, "--alias", "digits", "--port", str(port), "--context", "1024"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"POINTSMAN_ENGINE_KEY": key},
+        )
+    base = f"http://127.0.0.1:{port}"
+
+    def healthy() -> bool:
+        try:
+            return httpx.get(f"{base}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    until(healthy, 90, "the upstream server is up")
+    yield base, key
+    server.communicate(timeout=30)  # closes its standard input, at which it ends

@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from pointsman.api.cli.main import main
-from pointsman.backends import embedded_path
-
-KEY = "sk-of-the-owner"
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., None]) -> Iterator[str]:
-    """The address of a real llama.cpp server with the model digits, which wants a key; not one of ours."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    module = [sys.executable, "-m", "pointsman.backends.llamacpp_server", "--model", str(embedded_path("digits"))]
-    with (tmp_path_factory.mktemp("upstream") / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*module, "--alias", "digits", "--port", str(port), "--context", "1024"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=os.environ | {"POINTSMAN_ENGINE_KEY": KEY},
-        )
-    base = f"http://127.0.0.1:{port}"
-
-    def healthy() -> bool:
-        try:
-            return httpx.get(f"{base}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    eventually(healthy, 90, "the upstream server is up")
-    yield base
-    server.communicate(timeout=30)  # closes its standard input, at which it ends
 
 
 def test_any_client_asks_auto_through_it_at_once(
-    upstream: str, launch: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    upstream: tuple[str, str], launch: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server is recognised, its thinking model gives three routes, `auto` answers by the safe one, off is off; the
     start says that nothing is learnt and what to type; the key is written nowhere; other commands take the file."""
-    serving = launch(tmp_path, "--upstream", upstream, env={"POINTSMAN_UPSTREAM_API_KEY": KEY}).ready()
+    url, key = upstream
+    serving = launch(tmp_path, "--upstream", url, env={"POINTSMAN_UPSTREAM_API_KEY": key}).ready()
     file = tmp_path / "upstream.yaml"
     assert "In front of llama.cpp server" in serving.output
     assert f"pointsman retrain --config {file} --home {tmp_path}" in serving.output
@@ -77,17 +42,17 @@ def test_any_client_asks_auto_through_it_at_once(
     written = yaml.safe_load(file.read_text())
     assert list(written["routes"]) == ["small", "budgeted", "full"]
     assert written["models"]["digits"]["dialect"] == "llamacpp"
-    assert KEY not in file.read_text() + serving.output
+    assert key not in file.read_text() + serving.output
     capsys.readouterr()
     assert main(["route", "3+4", "--config", str(file), "--home", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("full (digits, think")
 
 
 def test_without_its_key_the_server_is_not_guessed_at(
-    upstream: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    upstream: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, and the variable to set."""
-    assert main(["serve", "--upstream", upstream, "--home", str(tmp_path), "--port", "0"]) == 1
+    assert main(["serve", "--upstream", upstream[0], "--home", str(tmp_path), "--port", "0"]) == 1
     assert "POINTSMAN_UPSTREAM_API_KEY" in capsys.readouterr().err
 
 
