@@ -21,15 +21,15 @@ COUNT_S = 10.0
 """How long a server may take to count the tokens of a text."""
 
 _ENDS = 4
-"""Tokens of an answer that are no text: its end, and an empty line before it."""
+"""Tokens that are neither thought nor text: an answer's end, an empty thought's marks and lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What came of a call. thought, text, tools: as streamed; arrivals: ms from the start at which pieces came;
     logprobs: tokens that came with one; thought_tokens, text_tokens: recounted with the model's own tokenizer, None
-    where that cannot be had; ended: whether the thought ended by itself, None where nobody says; error: the sentence of
-    what failed, None where nothing did; refused: the server understood the call and would not have it."""
+    where that cannot be had; error: the sentence of what failed, None where nothing did; refused: the server understood
+    the call and would not have it."""
 
     call: Call
     thought: str = ""
@@ -40,7 +40,6 @@ class Observed:
     enforced: Enforcement = Enforcement.NONE
     model: str = ""
     warnings: tuple[str, ...] = ()
-    ended: bool | None = None
     arrivals: tuple[float, ...] = ()
     total_ms: float = 0.0
     logprobs: int = 0
@@ -56,9 +55,12 @@ class Observed:
 
     @property
     def thought_spent(self) -> int:
-        """Tokens of thought: as told, as seen, or, where neither shows one, what was billed beyond the text."""
+        """Tokens of thought: as told, as seen, or, where neither shows one, what was billed beyond the text. A thought
+        of blanks and marks alone, which is how many templates spell that there is none, is none."""
         known = max(self.usage.thought, self.thought_tokens or 0)
-        return known if known or self.thought.strip() else self.hidden
+        if self.thought.strip() or known > _ENDS:
+            return known
+        return self.hidden
 
     @property
     def hidden(self) -> int:
@@ -123,7 +125,6 @@ async def observe(engine: Engine, call: Call) -> Observed:
         enforced=done.enforced,
         model=done.model,
         warnings=done.warnings,
-        ended=None if done.continuation is None else done.continuation.ended,
     )
 
 

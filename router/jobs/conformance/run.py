@@ -215,7 +215,7 @@ async def _of_model(trials: Trials, asker: _Asker) -> tuple[Finding, ...]:
         findings.never_empty([*plain, asker[trials.tight()]]),
         abilities.parallel(together),
         abilities.apart(thinking),
-        abilities.counts(plain),
+        abilities.counts([*thinking, *without]),  # into thoughts that are cut words are put
         abilities.prefill(begun),
         abilities.tools(tools, (ARGUMENT,)),
         abilities.schema(schema, KEY),

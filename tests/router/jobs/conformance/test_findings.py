@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from seeing import cut, failed, seen
 
 from pointsman.backends import SLACK
-from pointsman.domain import Enforcement, Finish, Price, Route
+from pointsman.domain import Enforcement, Finish, Price, Route, Usage
 from pointsman.router.jobs.conformance import findings
 from pointsman.router.jobs.conformance.findings import Finding, Ruling
 
@@ -69,6 +70,14 @@ def test_marks_in_the_answer_break_off() -> None:
 def test_a_thought_that_is_billed_and_not_shown_is_told_as_such() -> None:
     found = findings.off([seen(300, 1, shown=False)], [seen(300)], thinks=True)
     assert found.sentence == "Off is not off: 1 of 1 answers came with thought (300 tokens, billed but not shown)."
+
+
+def test_an_empty_thought_is_none() -> None:
+    """Many templates spell off as a thought of two line ends."""
+    empty = replace(seen(0, 2), thought="\n\n", thought_tokens=1, usage=Usage(9, 0, 3, 2))
+    assert findings.off([empty], [seen(90)], thinks=True).ruling is KEPT
+    longer = replace(seen(0, 2), usage=Usage(9, 0, 30, 2))
+    assert findings.off([longer], [seen(90)], thinks=True).ruling is BROKEN
 
 
 def test_without_a_tokenizer_only_more_tokens_than_bytes_are_certain() -> None:
