@@ -26,7 +26,7 @@ FILE = Path("pointsman.yaml")
 def init(
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]...", help="Servers to ask too, as http://host:port/v1.", show_default=False),
+        typer.Argument(metavar="URL", help="Servers to ask too, as http://host:port/v1.", show_default=False),
     ] = None,
     key_env: Annotated[
         str | None,
