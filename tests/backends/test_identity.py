@@ -150,3 +150,13 @@ async def test_the_real_server_is_recognised(launched: Any, engine: Callable[...
     assert told.engine == "llama.cpp server"
     assert told.version
     assert told == await identify("digits", config, endpoint.url, endpoint.api_key)
+
+
+async def test_a_provider_is_asked_nothing() -> None:
+    """Neither at its own address nor at another one: nothing answers at this one."""
+    url = "http://127.0.0.1:9/v1"
+    config = ModelConfig.model_validate({"engine": "hosted", "model": "anthropic/some", "url": url})
+    told = await identify("m", config, url, "key")
+    assert (told.engine, told.loaded) == ("hosted", None)
+    other = ModelConfig.model_validate({"engine": "hosted", "model": "anthropic/other"})
+    assert (await identify("m", other)).fingerprint != told.fingerprint
