@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -471,22 +471,6 @@ async def test_events_come_while_the_provider_still_speaks(server, at) -> None:
     await stream.aclose()
 
 
-@pytest.mark.parametrize("model", [*ONE_OF_EACH, "groq/llama-3.3-70b", "openai/gpt-4o"])
-async def test_nobody_but_the_provider_is_spoken_to(server, at, collect: Put, monkeypatch, model: str) -> None:
-    """LiteLLM would fetch tokenizers and tables of prices."""
-    hosts: list[str] = []
-    resolve = socket.getaddrinfo
-
-    def told(host: Any, *rest: Any, **more: Any) -> Any:
-        hosts.append(str(host))
-        return resolve(host, *rest, **more)
-
-    monkeypatch.setattr(socket, "getaddrinfo", told)
-    await collect(at(model), Call(ASK, thinking_budget=2048))
-    assert set(hosts) <= {"127.0.0.1", "b'127.0.0.1'"}
-    assert len(server.requests) == 1
-
-
 def test_an_engine_can_be_used_from_one_event_loop_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `asyncio.run` in a script does; LiteLLM keeps connections of the loop before."""
     monkeypatch.setenv("THE_KEY", KEY)
@@ -512,19 +496,46 @@ async def test_many_at_once_are_kept_apart(server, at, collect: Put) -> None:
     assert [reply.done.usage.thought for reply in replies] == list(range(1, 17))
 
 
-def test_litellm_is_not_imported_before_an_engine_is_made_and_then_quietly() -> None:
+def test_litellm_is_loaded_with_the_first_engine_and_keeps_to_itself() -> None:
+    """It speaks to nobody but the provider: left alone, it fetches tokenizers and tables of prices. And it does not
+    take up connections of an event loop that is gone, though nobody closed them."""
     code = """
-import os, sys
+import asyncio, os, socket, sys
+from hosted_stub import HostedStub
 from pointsman.backends import ModelConfig, create
-config = ModelConfig(engine="hosted", model="openai/gpt-5.1")
+from pointsman.domain import Call
+
+hosts, resolve = set(), socket.getaddrinfo
+def told(host, *rest, **more):
+    hosts.add(str(host))
+    return resolve("127.0.0.1", *rest, **more)
+socket.getaddrinfo = told
+
+async def main(close):
+    server = HostedStub()
+    await server.start()
+    for model in MODELS:
+        path = "" if model.startswith(("anthropic", "gemini")) else "/v1"
+        config = ModelConfig(engine="hosted", model=model, url=server.url + path)
+        engine = create("m", config)
+        call = Call(({"role": "user", "content": "?"},), thinking_budget=2048)
+        assert [event async for event in engine.stream(call)]
+        if close:
+            await engine.aclose()
+    await server.stop()
+    assert len(server.requests) == len(MODELS)
+
 assert "litellm" not in sys.modules
-create("m", config)
-from pointsman.backends.hosted_wire import library
-lib = library()
+for close in (False, False, True):
+    asyncio.run(main(close))
 assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True" and os.environ["LITELLM_MODE"] == "PRODUCTION"
-assert not lib.telemetry and lib.suppress_debug_info
+assert hosts <= {"127.0.0.1", "b'127.0.0.1'"}, hosts
 """
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    models = [*ONE_OF_EACH, "groq/llama-3.3-70b", "openai/gpt-4o"]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ.pop("HF_HUB_OFFLINE", None)
+    run = [sys.executable, "-c", f"MODELS = {models}\n{code}"]
+    done = subprocess.run(run, check=False, capture_output=True, text=True, env=environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
