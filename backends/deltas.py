@@ -87,9 +87,9 @@ class Reader:
         return self.answer_seen or self._splitter.ended
 
     @property
-    def divided(self) -> bool:
-        """Whether the server told by itself how many of the tokens are thought."""
-        return bool(_reasoning_tokens(self._reported))
+    def told(self) -> bool:
+        """Whether the server told by itself how many of the tokens are thought, or what each piece has."""
+        return self._told > 0 or bool(_reasoning_tokens(self._reported))
 
     @property
     def prompt_ms(self) -> float | None:
@@ -151,7 +151,8 @@ class Reader:
 
     def _delta(self, delta: Json) -> Iterator[Event]:
         for name in self._dialect.reasoning:
-            if isinstance(thought := delta.get(name), str) and thought:
+            # blanks before a thought's first letter are the template's: some servers tell those of an empty thought
+            if isinstance(thought := delta.get(name), str) and (thought.strip() or (thought and self._thoughts)):
                 if self._begin is Begin.THOUGHT and not self.parsed:  # then the text is none
                     self._splitter = MarkerSplitter(self._markers, cut=self._cut)
                 self.parsed = True

@@ -103,6 +103,7 @@ def _through_litellm(
     target = replace(target, reuse=spoken.reuse_after_stream)
 
     def wire(_dialect: Dialect, _transport: Transport) -> HostedWire:
-        return HostedWire(target, config, ours=False, loops=Loops())
+        # where the engine tells no count of its thought, LiteLLM makes one up
+        return HostedWire(target, config, ours=False, loops=Loops(), counted=spoken.counts == "usage")
 
     return kind(name, bare, spoken, target, limits, families, wire=wire)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from ..domain import Call, Enforcement, Finish, Json
+from ..domain import Call, Enforcement, Finish, Json, Usage
 from ..errors import BackendError, BackendUnavailable
 from .bodies import Terms, chat_body, raw_body
 from .deltas import Reader
@@ -21,7 +21,7 @@ from .foreign import readable
 from .inline import Inline
 from .markers import Begin
 from .prompts import Prompts
-from .recount import recounted
+from .recount import shared_out
 from .stops import Bounds
 from .wire import Wire
 
@@ -115,7 +115,8 @@ class Exchange:
         if finish is None:
             raise BackendUnavailable("the stream broke off before its end", backend=self._backend)
         timings = Timings((time.monotonic() - started) * 1e3, first, reader.prompt_ms)
-        yield self._finished(call, facts, reader, finish, timings, misread=misread)
+        usage = await self._used(facts, reader)
+        yield self._finished(call, facts, reader, usage, finish, timings, misread=misread)
 
     async def _read_on(self, chunks: AsyncGenerator[Json, None], reader: Reader, finish: Finish) -> None:
         """After a stop sequence that the server was not told of: read on for the usage, which comes last, where the
@@ -176,14 +177,23 @@ class Exchange:
             return call.thinking_budget
         return call.thinking_budget + len(await self._prompts.tokens(facts.model, call.thought_prefix))
 
-    def _finished(
-        self, call: Call, facts: Facts, reader: Reader, finish: Finish, timings: Timings, *, misread: bool
-    ) -> Finished:
-        thought = call.thought_prefix + reader.thought
+    async def _used(self, facts: Facts, reader: Reader) -> Usage:
+        """What a reply used; where the server tells only one count of it, shared out by the model's tokenizer, if that
+        can be asked."""
         with readable(self._backend):
-            usage, warnings = reader.usage(), list[str]()
-        if self._prompts.counts_here and self._dialect.counts == "chunks" and not reader.divided:
-            usage = recounted(usage, reader.thought, self._prompts.count_here, facts.markers)
+            usage = reader.usage()
+        if reader.told or not reader.thought or not usage.answer:
+            return usage
+        try:
+            read = await self._prompts.tokens(facts.model, reader.thought)
+        except BackendError:
+            return usage
+        return shared_out(usage, len(read) + (facts.marker or 1))
+
+    def _finished(
+        self, call: Call, facts: Facts, reader: Reader, usage: Usage, finish: Finish, timings: Timings, *, misread: bool
+    ) -> Finished:
+        thought, warnings = call.thought_prefix + reader.thought, list[str]()
         cut = bool(call.thinking_budget) and usage.thought >= (call.thinking_budget or 0)
         if usage.prompt == 0:
             size = len(call.rendered) if isinstance(call.rendered, tuple) else len(orjson.dumps(call.messages)) // 4

@@ -43,16 +43,6 @@ class Prompts:
         """Whether a prompt can be rendered at no great cost."""
         return self._dialect.render is not None or (self._own is not None and self._own.renders)
 
-    @property
-    def counts_here(self) -> bool:
-        """Whether the model's tokenizer is here."""
-        return self._own is not None and self._own.counts
-
-    def count_here(self, text: str) -> int:
-        """The tokens of a text by the tokenizer that is here."""
-        assert self._own is not None
-        return len(self._own.tokens(text))
-
     async def rendered(self, facts: Facts, messages: Sequence[Json], *, thinking: bool) -> Prompt:
         """The prompt of these messages with the generation prompt: text on llama.cpp, ids on vLLM and SGLang."""
         if self._own is not None and self._own.renders:

@@ -5,18 +5,15 @@ Shared out by the pieces in which they came, both are off where a piece holds se
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ..domain import Usage
-from .markers import Markers
 
 
-def recounted(usage: Usage, thought: str, count: Callable[[str], int], markers: Markers) -> Usage:
-    """The usage of a reply with this thought and an answer, its output shared out anew: the thought has the tokens of
-    its text and of the marker that ended it, the answer the rest, at least one."""
-    if not thought or not usage.answer:  # then there is nothing to share
+def shared_out(usage: Usage, tokens: int) -> Usage:
+    """The usage of a reply whose thought, the marker that ended it included, has so many tokens: its output shared out
+    anew, at least one to the answer. Where there is no answer there is nothing to share."""
+    if not usage.answer:
         return usage
-    told = count(f"{thought}\n{markers.end}\n\n")
-    held = min(told, usage.output - 1)
+    held = min(tokens, usage.output - 1)
     return replace(usage, thought=held, answer=usage.output - held)

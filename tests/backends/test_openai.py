@@ -440,3 +440,12 @@ async def test_a_reply_has_its_times(stub, engine_at, collect) -> None:
     assert done.timings.first_token_ms is not None
     assert 0 < done.timings.first_token_ms <= done.timings.total_ms
     assert done.model == "stub"
+
+
+async def test_the_blanks_of_an_empty_thought_are_no_thought(stub, stubs, engine_at, collect) -> None:
+    """transformers serve tells the empty thought that the template wrote as `\\n`."""
+    chunks = [stubs.delta(reasoning_content="\n"), stubs.delta(content="two"), stubs.delta("stop"), stubs.usage(9, 3)]
+    stub.next.append(stubs.Reply([stubs.sse(*chunks, b"[DONE]")]))
+    reply = await collect(engine_at(stub.url), chat(thinking_budget=0))
+    assert (reply.thought, reply.answer, reply.done.usage.thought) == ("", "two", 0)
+    assert not reply.done.warnings

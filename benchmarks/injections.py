@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -73,6 +74,18 @@ def texts(family: Family | None) -> st.SearchStrategy[str]:
         lambda out, inner, at: out[: at % len(out)] + inner + out[at % len(out) :], whole, whole, st.integers(0, 40)
     )
     return st.lists(st.one_of(whole, whole, cut, nested, st.sampled_from(WORDS)), min_size=1, max_size=12).map("".join)
+
+
+def drawn(draw: Random, family: Family | None) -> str:
+    """Such a text by a generator's numbers alone, always with at least one whole spelling."""
+    known = spellings(family)
+    parts = [draw.choice(known)]
+    for _ in range(draw.randrange(1, 8)):
+        one, other = draw.choice(known), draw.choice(known)
+        cut, at = one[: draw.randrange(1, len(one) + 1)], draw.randrange(len(one))
+        parts.append(draw.choice((one, cut, one[:at] + other + one[at:], draw.choice(WORDS))))
+    draw.shuffle(parts)
+    return "".join(parts)
 
 
 def pieces(text: str, cuts: Sequence[int]) -> list[str]:
