@@ -182,7 +182,7 @@ def eventually() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def foreign_llamacpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address of a real llama.cpp server with the model digits, not one of ours, and the key that it wants."""
     key = "sk-of-the-owner"
     with socket.socket() as probe:

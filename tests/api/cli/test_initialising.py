@@ -43,7 +43,7 @@ def built(file: str = "pointsman.yaml") -> dict[str, Any]:
 
 
 def test_two_engines_give_one_configuration_that_is_served(
-    upstream: tuple[str, str],
+    foreign_llamacpp: tuple[str, str],
     launch: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -51,7 +51,7 @@ def test_two_engines_give_one_configuration_that_is_served(
 ) -> None:
     """A real llama.cpp by its address, with its key, and vLLM on a usual port: found, shown with the flags that it
     lacks, written; the file is served and its routes do what they say. The key is written nowhere."""
-    url, key = upstream
+    url, key = foreign_llamacpp
     monkeypatch.setenv("KEY_OF_MINE", key)
     stub = vllm()
     with running(stub) as (near,):

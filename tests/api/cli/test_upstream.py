@@ -13,11 +13,11 @@ from pointsman.api.cli.main import main
 
 
 def test_any_client_asks_auto_through_it_at_once(
-    upstream: tuple[str, str], launch: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    foreign_llamacpp: tuple[str, str], launch: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server is recognised, its thinking model gives three routes, `auto` answers by the safe one, off is off; the
     start says that nothing is learnt and what to type; the key is written nowhere; other commands take the file."""
-    url, key = upstream
+    url, key = foreign_llamacpp
     serving = launch(tmp_path, "--upstream", url, env={"POINTSMAN_UPSTREAM_API_KEY": key}).ready()
     file = tmp_path / "upstream.yaml"
     assert "In front of llama.cpp server" in serving.output
@@ -49,7 +49,7 @@ def test_any_client_asks_auto_through_it_at_once(
 
 
 def test_without_its_key_the_server_is_not_guessed_at(
-    upstream: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    foreign_llamacpp: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, and the variable to set."""
     assert main(["serve", "--upstream", upstream[0], "--home", str(tmp_path), "--port", "0"]) == 1
