@@ -52,7 +52,7 @@ def test_without_its_key_the_server_is_not_guessed_at(
     foreign_llamacpp: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, and the variable to set."""
-    assert main(["serve", "--upstream", upstream[0], "--home", str(tmp_path), "--port", "0"]) == 1
+    assert main(["serve", "--upstream", foreign_llamacpp[0], "--home", str(tmp_path), "--port", "0"]) == 1
     assert "POINTSMAN_UPSTREAM_API_KEY" in capsys.readouterr().err
 
 
