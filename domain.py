@@ -242,7 +242,9 @@ class Attempt:
     """One run of a route for a query: an answer (the last one is what the caller got), or evidence bought before it.
 
     cost in currency at `price`; `error` is the sentence of what failed, None where nothing did. signs: what the
-    answer's own token probabilities say of it, by name (router/signs.py); empty where none were given."""
+    answer's own token probabilities say of it, by name (router/signs.py); empty where none were given. kept: tokens of
+    thought that it went on with; an attempt before it made and paid for them, and to this one they are part of the
+    prompt."""
 
     route: str
     model: str
@@ -259,6 +261,7 @@ class Attempt:
     warnings: tuple[str, ...] = ()
     answer: str | None = None
     signs: Mapping[str, float] = field(default_factory=dict[str, float])
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

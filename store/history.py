@@ -97,8 +97,8 @@ def _of_record(
             asked,
             route=attempt.route,
             correct=asked.correct if got else None,
-            input_tokens=attempt.usage.prompt,
-            output_tokens=None if cut and not got else attempt.usage.output,  # at least so many: bought up to a limit
+            input_tokens=max(0, attempt.usage.prompt - attempt.kept),  # as if it had thought all of it
+            output_tokens=None if cut and not got else attempt.usage.output + attempt.kept,  # None: at least so many
             answer=attempt.answer if attempt.finish is Finish.STOP else None,  # one cut off cannot be read
             signs=attempt.signs,
             probe_cost=_probe_cost(record, attempt),

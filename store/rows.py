@@ -209,6 +209,7 @@ def _attempt_row(decision_id: str, call: Paid) -> dict[str, Any]:
         "warnings": list(attempt.warnings),
         "answer": None if attempt.answer is None else storable(attempt.answer),
         "signs": {name: _number(value) for name, value in attempt.signs.items()} or None,
+        "kept_tokens": attempt.kept,
     }
 
 
@@ -229,6 +230,7 @@ def _attempt_of(row: Row) -> Attempt:
         warnings=tuple(row["warnings"]),
         answer=row["answer"],
         signs=_signs_of(row["signs"]),
+        kept=row["kept_tokens"] or 0,  # rows from before thoughts were gone on with have none
     )
 
 

@@ -162,6 +162,7 @@ attempts = Table(
     Column("warnings", _Json, nullable=False),
     Column("answer", Text),
     Column("signs", _Json),
+    Column("kept_tokens", BigInteger),
     Index(None, "decision_id"),
 )
 """One row a call that was paid for. `position` orders a record's attempts, `evidence_position` what was bought before

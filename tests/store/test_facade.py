@@ -345,4 +345,4 @@ def test_the_form_of_the_tables_can_be_asked(url: str) -> None:
         assert store.current() is None
         store.upgrade()
         store.check()
-        assert store.current() == "0002"
+        assert store.current() == "0004"

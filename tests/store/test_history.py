@@ -207,6 +207,18 @@ def test_what_an_answers_own_probabilities_say_comes_with_it(
     assert [(each.route, each.signs) for each in found] == [("small", signs), ("full", {})]
 
 
+def test_a_thought_that_was_gone_on_with_is_as_long_as_if_one_route_had_thought_it(
+    store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
+) -> None:
+    """What it kept is its thought to whoever learns how long the route's answers are, and no part of the question."""
+    tried = (
+        make_attempt(route="budgeted", usage=Usage(10, 0, 19, 1), thinking_budget=17),
+        make_attempt(route="full", usage=Usage(27, 26, 23, 2), kept=17),
+    )
+    found = logged(store, make_record(attempts=tried, evidence=tried[:1]))
+    assert [(each.input_tokens, each.output_tokens) for each in found] == [(10, 20), (10, 42)]
+
+
 def test_what_probes_cost_stands_with_the_answer_that_they_were_about(
     store: Store, make_record: MakeRecord, make_attempt: MakeAttempt
 ) -> None:

@@ -86,6 +86,7 @@ attempts = st.builds(
     warnings=texts,
     answer=st.none() | plain_text,
     signs=st.dictionaries(any_text, numbers, max_size=3),
+    kept=counts,
 )
 attempt_lists = st.lists(attempts, max_size=3)
 queries = st.builds(

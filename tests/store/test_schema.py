@@ -96,14 +96,14 @@ def test_rows_from_before_there_were_signs_are_kept_and_have_none(url: str, make
     with pytest.raises(StoreError, match="run `pointsman db upgrade`"):
         schema.check(database)
     (old,) = rows.attempt_rows(record.decision, record.attempts)
-    del old["signs"]
+    del old["signs"], old["kept_tokens"]
     with database.writing() as connection:
         connection.execute(decisions.insert(), rows.decision_row(record.decision))
         connection.execute(queries.insert(), rows.query_row(record, keep_text=True))
         connection.execute(attempts.insert(), old)
     schema.upgrade(database)
     schema.check(database)
-    signed = replace(record.attempts[0], signs={"first_margin": 0.5})
+    signed = replace(record.attempts[0], signs={"first_margin": 0.5}, kept=17)
     later = make_record("later", attempts=(signed,))
     with database.writing() as connection:
         ledger.write(connection, [Entry("later", later)], keep_text=True)
