@@ -24,6 +24,7 @@ from .exchange import Exchange
 from .facts import Facts, listed_models
 from .families import family_of, markers_of, thinking_of
 from .family_rows import Family
+from .forced_tools import Forced, called, forced
 from .foreign import readable
 from .guard import Guard, Guarded
 from .prompts import Prompts
@@ -38,7 +39,7 @@ from .wire import HttpWire, MakeWire
 class _Plan:
     """A call as it will be run: its tokens shared out, how its budget is kept, what to warn of in any case. native,
     limit: whether the server's own budget was trusted, and the name of the limit, when it was planned. joint: what
-    its texts were broken up with (guard.py)."""
+    its texts were broken up with (guard.py). forced: that it must call a function."""
 
     call: Call
     facts: Facts
@@ -48,6 +49,7 @@ class _Plan:
     limit: str
     warnings: tuple[str, ...]
     joint: str
+    forced: Forced | None
 
 
 class OpenAIEngine:
@@ -194,7 +196,8 @@ class OpenAIEngine:
                 allotment = await self._allotted(guarded.call, facts)
         except TimeoutError as error:
             raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self._name) from error
-        call = guarded.call
+        bound = forced(guarded.call, self._dialect)
+        call = bound.call if bound else guarded.call
         if facts.thinks is not False:
             told = switched(call.messages, facts.family, thinking=not allotment.off)
             call = replace(call, messages=told)
@@ -202,7 +205,7 @@ class OpenAIEngine:
             call = replace(call, deadline_ms=max(1.0, call.deadline_ms - (time.monotonic() - started) * 1e3))
         told = (*([allotment.warning] if allotment.warning else []), *guarded.warnings, *unheeded(call, self._dialect))
         way = self._way(call, facts, allotment)
-        return _Plan(call, facts, allotment, way, self._native, self._dialect.limit, told, guarded.joint)
+        return _Plan(call, facts, allotment, way, self._native, self._dialect.limit, told, guarded.joint, bound)
 
     async def _known(self, call: Call) -> Facts:
         """What is known of the model, and must be for this call."""
@@ -262,6 +265,8 @@ class OpenAIEngine:
     def _run(self, plan: _Plan) -> AsyncGenerator[Event, None]:
         """The events of the call, what was broken up in it made whole again."""
         events = self._kept(plan)
+        if plan.forced is not None:
+            events = called(events, plan.forced.name)
         if not plan.joint:
             return events
         return restored(events, plan.joint, as_json=plan.call.response_format is not None)

@@ -246,13 +246,38 @@ async def test_rendered_text_goes_to_the_model_as_it_is(engine, collect) -> None
     assert (off.thought, off.answer) == ("", direct.answer)
 
 
-async def test_what_cannot_be_enforced_is_said(engine, collect) -> None:
-    """A forced tool is no more than a wish on this server."""
+async def test_what_this_server_does_not_do_is_said(engine, collect) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-    call = ask("Hello", tools=(tool,), tool_choice="required", thinking_budget=0, max_tokens=4, logprobs=1)
+    call = ask("Hello", tools=(tool,), thinking_budget=0, max_tokens=4, logprobs=1)
     reply = await collect(engine("smollm2"), call)
-    assert any("tool_choice" in warning for warning in reply.done.warnings)
     assert any("log-probabilities" in warning for warning in reply.done.warnings)
+
+
+@pytest.mark.parametrize("how", ["auto", "two-pass"])
+@pytest.mark.parametrize("budget", [0, 6])
+async def test_a_function_that_must_be_called_is(engine, collect, how: str, budget: int) -> None:
+    """This server enforces no tool_choice: the answer is bound to the call's schema, the thought is not."""
+    one = await collect(engine("digits", budget=how), must_call("add", budget, 1))
+    assert (one.answer, one.done.finish) == ("", Finish.TOOL_CALLS)
+    assert (one.tools[0].name, bool(one.tools[0].id)) == ("add", True)
+    arguments = json.loads("".join(piece.arguments for piece in one.tools))
+    assert isinstance(arguments["a"], int)
+    assert (one.thought != "") == (budget > 0)
+    assert one.done.usage.thought <= budget + 2
+    several = await collect(engine("digits", budget=how), must_call("required", budget, 2))
+    (call,) = several.tools
+    assert call.name in ("add", "sub")
+    assert isinstance(json.loads(call.arguments)["a"], int)
+
+
+def must_call(choice: str, budget: int, functions: int) -> Call:
+    """A call of digits that must call one of so many functions."""
+    number = {"type": "integer", "minimum": 0, "maximum": 9}
+    schema = {"type": "object", "properties": {"a": number}, "required": ["a"], "additionalProperties": False}
+    known = [{"type": "function", "function": {"name": name, "parameters": schema}} for name in ("add", "sub")]
+    named = choice if choice == "required" else {"type": "function", "function": {"name": choice}}
+    tools = tuple(known[:functions])
+    return ask("3+4", tools=tools, tool_choice=named, thinking_budget=budget, max_answer_tokens=60)
 
 
 async def test_the_server_tells_what_it_can(engine) -> None:

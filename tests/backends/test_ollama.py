@@ -213,11 +213,13 @@ async def test_a_schema_binds_the_answer_and_counts_stay_true(server, at, collec
 
 async def test_tool_calls_come_whole_and_are_told_apart(server, at, collect) -> None:
     """Their arguments are JSON text, as OpenAI has them; a choice of `none` leaves the tools out, as it is ignored."""
-    reply = await collect(at(server), chat(tools=(TOOL,), tool_choice="required"))
+    reply = await collect(at(server), chat(tools=(TOOL,), tool_choice="auto"))
     assert reply.tools == [ToolCallDelta(0, "call_0", "add", '{"a":1}'), ToolCallDelta(1, "call_x", "add", '{"a":1}')]
     assert reply.done.finish is Finish.TOOL_CALLS
-    assert any("tool_choice" in warning for warning in reply.done.warnings)
     assert "tool_choice" not in server.bodies(CHAT)[0]
+    must = await collect(at(server), chat(tools=(TOOL,), tool_choice="required", thinking_budget=0))
+    assert (must.answer, must.tools[0].name, must.done.finish) == ("", "add", Finish.TOOL_CALLS)
+    assert server.bodies(CHAT)[-1]["format"] == TOOL["function"]["parameters"], "bound by the function's own schema"
     none = await collect(at(server), chat(tools=(TOOL,), tool_choice="none"))
     assert (none.tools, none.answer) == ([], ANSWER)
 
