@@ -6,12 +6,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?=
+ENGINES ?= llamacpp,transformers,transformers_serve,vllm,litellm
 # Packages are installed without byte code (a fifth of the size); what is used is compiled at its first start, and start-up
 # is slow where that is forbidden.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-routellm bench-new-route bench-probes bench-looping lock clean
+.PHONY: help setup serve demo test lint bench bench-encoders bench-routing bench-routellm bench-new-route bench-probes bench-looping bench-modes test-engines lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +62,9 @@ lint: $(VENV)/.test typings/pointsman  ## ruff, pyright, import contract
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
+test-engines: $(VENV)/.test  ## the conformance suite on every real engine, each installed into .engines/ [ENGINES=llamacpp,vllm]
+	@POINTSMAN_ENGINES=$(ENGINES) $(BIN)/python -m pytest tests/conformance -rs
+
 bench: setup  ## measure: writes benchmarks/out/decision.json
 	@$(BIN)/python benchmarks/bench_decision.py
 
@@ -82,8 +86,11 @@ bench-probes: $(VENV)/.test  ## what each kind of evidence tells, live on the mo
 bench-looping: $(VENV)/.test  ## what the modes that loop cost and reach on the model that comes with it; writes docs/modes.md
 	@$(BIN)/python benchmarks/bench_looping.py --write
 
+bench-modes: $(VENV)/.test  ## what modes promise, 1,000 requests an engine: writes benchmarks/out/modes.json [ENGINES=llamacpp,vllm]
+	@$(BIN)/python benchmarks/bench_modes.py --engines $(ENGINES)
+
 lock: $(VENV)/.test  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python scripts/lock.py
 
 clean:  ## remove what was installed and built
-	@rm -rf $(VENV) build dist *.egg-info typings .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmarks/out
+	@rm -rf $(VENV) .engines build dist *.egg-info typings .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmarks/out

@@ -41,7 +41,13 @@ def test_jsonl_has_every_record_with_its_names(filled: Store, tmp_path: Path) ->
     assert filled.export(tmp_path / "out.jsonl") == 2
     first, second = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
     assert first["decision"]["id"] == "d1"
-    assert first["decision"]["route"]["price"] == {"input": 0.1, "cached_input": 0.0, "output": 1.0, "assumed": True}
+    assert first["decision"]["route"]["price"] == {
+        "input": 0.1,
+        "cached_input": 0.0,
+        "output": 1.0,
+        "assumed": True,
+        "listed": False,
+    }
     assert first["decision"]["estimates"]["small"]["p_correct"] == 0.9
     assert [attempt["answer"] for attempt in first["attempts"]] == ["7", "8"]
     assert first["attempts"][0]["usage"] == {"prompt": 10, "cached": 2, "thought": 5, "answer": 3}

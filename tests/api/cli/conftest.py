@@ -181,6 +181,12 @@ def eventually() -> Callable[..., None]:
     return until
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they want to be, wherever the tests run."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 @pytest.fixture(scope="module")
 def foreign_llamacpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address of a real llama.cpp server with the model digits, not one of ours, and the key that it wants."""
