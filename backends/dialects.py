@@ -54,7 +54,9 @@ class Dialect:
     there so that they come back as text; raw_schema: field of a raw call for a bare JSON schema, where it does not read
     `response_format`. nonempty: forbids an empty answer.
     continues: how an open thought or an answer is gone on with: by a last assistant message (`chat`, with
-    continue_thought or continue_answer), by the rendered text on /completions (`raw`), or not at all.
+    continue_thought or continue_answer), by the rendered text on /completions (`raw`), or not at all. raw_markers: raw
+    text shows where a thought ends, if the markers are control tokens; else an open thought cannot be gone on with.
+    forced_tool_refusal: words of the 400 by which the server says that it cannot make the model call a function.
     sampling: our names to the engine's for what OpenAI's schema lacks. grammar: dotted path for a grammar.
     warnings: sentences by what the engine ignores. reuse_after_stream: a connection may be used again after a
     stream. swaps: the server loads the model that is asked for, and another one may have to go for it. health, render,
@@ -75,6 +77,8 @@ class Dialect:
     raw_schema: str | None = None
     nonempty: Json | None = None
     continues: Literal["chat", "raw"] | None = None
+    raw_markers: bool = True
+    forced_tool_refusal: str | None = None
     continue_thought: Json = field(default_factory=dict[str, Any])
     continue_answer: Json = field(default_factory=dict[str, Any])
     sampling: dict[str, str] = field(default_factory=dict[str, str])

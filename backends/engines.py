@@ -14,14 +14,16 @@ from .families import family_of, markers_of
 from .family_rows import Family
 from .guard import Guard
 from .llamacpp import LlamaCppEngine
+from .llamaswap import LlamaSwapEngine
 from .lmstudio import LMStudioEngine
 from .ollama import OllamaEngine
 from .openai import OpenAIEngine
 from .preflight import check_litellm, key_of
 from .transport import Target, Transport
 
-_OWN: dict[str, type[LlamaCppEngine | LMStudioEngine | OllamaEngine]] = {
+_OWN: dict[str, type[LlamaCppEngine | LlamaSwapEngine | LMStudioEngine | OllamaEngine]] = {
     "llamacpp": LlamaCppEngine,
+    "llamaswap": LlamaSwapEngine,
     "lmstudio": LMStudioEngine,
     "ollama": OllamaEngine,
 }
@@ -32,9 +34,10 @@ def continues(config: ModelConfig) -> bool:
     """Whether the model's engine can go on with an answer that was cut off, as far as its dialect says."""
     if config.hosted:
         return False
-    if config.engine == "transformers" or config.template is not None:
+    if config.engine == "transformers":
         return True
-    return dialect(config.dialect or config.engine).continues is not None
+    spoken = dialect(config.dialect or config.engine)
+    return spoken.continues is not None or (config.template is not None and spoken.raw_markers)
 
 
 def _guard(name: str, config: ModelConfig, families: Sequence[Family] | None) -> Guard | None:

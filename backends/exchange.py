@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from ..domain import Call, Enforcement, Finish, Json, Usage
-from ..errors import BackendError, BackendUnavailable
+from ..errors import BackendError, BackendRejected, BackendUnavailable
 from .bodies import Terms, chat_body, raw_body
 from .deltas import Reader
 from .dialects import Dialect
@@ -155,6 +155,9 @@ class Exchange:
             stop=() if thinking else call.stop,
             nonempty=nonempty,
         )
+        if raw and thinking and call.thought_prefix and not self._dialect.raw_markers:
+            problem = f"{self._dialect.title} tells no thought from its answer in raw text: it cannot be gone on with"
+            raise BackendRejected(problem, backend=self._backend)
         if raw:
             opened = await self._prompts.opened(facts, call)
             body = raw_body(call, self._dialect, facts, terms, opened.prompt)

@@ -28,10 +28,10 @@ class Forced:
     name: str | None
 
 
-def forced(call: Call, dialect: Dialect) -> Forced | None:
-    """The call bound by a schema; None where no function must be called, where the engine sees to it itself, or where
-    it takes no schema."""
-    ignored = "forced_tool" in dialect.warnings and "response_format" not in dialect.warnings
+def forced(call: Call, dialect: Dialect, *, ignored: bool = False) -> Forced | None:
+    """The call bound by a schema; None where no function must be called, where the engine sees to it itself (by its
+    dialect, unless this server was found not to: ignored), or where it takes no schema."""
+    ignored = (ignored or "forced_tool" in dialect.warnings) and "response_format" not in dialect.warnings
     if not ignored or call.rendered is not None or call.response_format or call.grammar:
         return None
     tools = _demanded(call)

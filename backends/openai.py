@@ -71,6 +71,8 @@ class OpenAIEngine:
         self._speak(dialect)
         self._facts: Facts | None = None
         self._guard: Guard | None = None
+        self._forces = False
+        """Whether the server has said that it cannot make the model call a function."""
         self._native = config.budget == "auto"
         """Whether to trust the server's own budget; false once it refused or overran one."""
 
@@ -110,7 +112,7 @@ class OpenAIEngine:
         if facts.context is None:
             listed = {info.id: info.context for info in await self.models()}
             self._facts = facts = replace(facts, context=listed.get(facts.model))
-        goes_on = facts.continues is not None
+        goes_on = facts.continues == "chat" or (facts.continues == "raw" and self._dialect.raw_markers)
         off = facts.switchable or facts.closes if facts.switchable is not None else None
         return Capabilities(facts.context, facts.tools, facts.images, facts.thinks, off, goes_on)
 
@@ -155,6 +157,15 @@ class OpenAIEngine:
         if plan.native and refusal and refusal in error.problem:
             self._native = False
             return True
+        unforced = self._dialect.forced_tool_refusal
+        if (
+            plan.forced is None
+            and unforced
+            and unforced in error.problem
+            and plan.call.tool_choice not in (None, "auto")
+        ):
+            self._forces = True
+            return True
         if plan.limit == "max_tokens" and "max_completion_tokens" in error.problem:
             if self._dialect.limit == plan.limit:
                 self._speak(replace(self._dialect, limit="max_completion_tokens"))
@@ -196,7 +207,7 @@ class OpenAIEngine:
                 allotment = await self._allotted(guarded.call, facts)
         except TimeoutError as error:
             raise BackendTimeout(f"not finished in {call.deadline_ms:.0f} ms", backend=self._name) from error
-        bound = forced(guarded.call, self._dialect)
+        bound = forced(guarded.call, self._dialect, ignored=self._forces)
         call = bound.call if bound else guarded.call
         if facts.thinks is not False:
             told = switched(call.messages, facts.family, thinking=not allotment.off)

@@ -95,3 +95,18 @@ async def test_an_answer_that_was_cut_stays_text(text: str) -> None:
     cut = replace(DONE, finish=Finish.LENGTH)
     assert await made(None, Text(text, 4), cut) == [Text(text, 4), cut]
     assert (await made("add", Text('{"a":', 2), cut))[-1] == cut, "nobody takes half a call for a whole one"
+
+
+async def test_a_server_that_says_it_cannot_is_spoken_to_by_a_schema_from_then_on(stub, engine_at, collect) -> None:
+    """vLLM without --tool-call-parser: one refusal, then the answer is bound."""
+    import stub as stubs
+
+    refusal = {"error": {"message": 'tool_choice=function "add" requires --tool-call-parser to be set'}}
+    stub.next.append(stubs.Reply([json.dumps(refusal).encode()], status=400))
+    engine = engine_at(stub.url, dialect="vllm")
+    for _ in range(2):
+        reply = await collect(engine, replace(CALL, tool_choice=NAMED, thinking_budget=0))
+        assert (reply.tools[0].name, reply.done.finish) == ("add", Finish.TOOL_CALLS)
+    asked = stub.bodies("/v1/chat/completions")
+    assert ["tools" in body for body in asked] == [True, False, False]
+    assert asked[-1]["response_format"]["json_schema"]["schema"] == SCHEMA
