@@ -20,10 +20,13 @@ from .facts import Facts
 from .foreign import readable
 from .inline import Inline
 from .markers import Begin
-from .prompts import Prompts
+from .prompts import Prompt, Prompts
 from .recount import shared_out
 from .stops import Bounds
 from .wire import Wire
+
+UNLIMITED = 32_768
+"""Tokens of a raw call without a limit, where the context is not known."""
 
 READ_ON_S, READ_ON_CHUNKS = 1.0, 32
 """For how long, and how much, a reply is read after it was cut, so that its usage may come."""
@@ -160,6 +163,8 @@ class Exchange:
             raise BackendRejected(problem, backend=self._backend)
         if raw:
             opened = await self._prompts.opened(facts, call)
+            if terms.limit is None:
+                terms = replace(terms, limit=await self._room(facts, opened.prompt))
             body = raw_body(call, self._dialect, facts, terms, opened.prompt)
             return _Request("completions", body, opened.begin)
         begin, guessed = Begin.UNKNOWN, False
@@ -170,6 +175,19 @@ class Exchange:
         elif thinking:
             begin, guessed = await self._inline.begin(call, facts), True
         return _Request("chat/completions", chat_body(call, self._dialect, facts, terms), begin, guessed)
+
+    async def _room(self, facts: Facts, prompt: Prompt) -> int:
+        """The limit of a raw call that sets none: what the context leaves. The endpoint's own is 16 tokens."""
+        if facts.context is None:
+            return UNLIMITED
+        if isinstance(prompt, str):
+            try:
+                read = len(await self._prompts.tokens(facts.model, prompt))
+            except BackendError:
+                read = len(prompt.encode())  # a token is at least a byte
+        else:
+            read = len(prompt)
+        return max(1, facts.context - read)
 
     async def _budget(self, call: Call, facts: Facts) -> int | None:
         """The native budget in the engine's way of counting: some count the thought that is gone on with."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -179,6 +179,9 @@ class OpenAIEngine:
             if not models:
                 raise BackendUnavailable("lists no model: set `model`", backend=self._name)
             model, context = models[0].id, context or models[0].context
+        elif context is None and self._dialect.continues == "raw":
+            with suppress(BackendError):  # raw calls want a limit, which the context sets
+                context = {info.id: info.context for info in await self.models()}.get(model)
         named, family = thinking_of((model,), table=self._families), family_of((model,), self._families)
         thinks = named.thinks if config.thinks is None else config.thinks
         switchable = named.switchable if self._dialect.switch_off is not None else None

@@ -449,3 +449,14 @@ async def test_the_blanks_of_an_empty_thought_are_no_thought(stub, stubs, engine
     reply = await collect(engine_at(stub.url), chat(thinking_budget=0))
     assert (reply.thought, reply.answer, reply.done.usage.thought) == ("", "two", 0)
     assert not reply.done.warnings
+
+
+async def test_a_raw_call_without_a_limit_gets_what_the_context_leaves(stub, engine_at, collect) -> None:
+    """The old endpoint's own limit is 16 tokens: a thought that is gone on with would end there."""
+    engine = engine_at(stub.url, dialect="vllm", model="stub")
+    reply = await collect(engine, chat(thought_prefix="one and"))
+    (body,) = stub.bodies("/v1/completions")
+    assert body["max_tokens"] == 2048 - len(body["prompt"])
+    assert reply.answer == "two, I say"
+    bounded = await collect(engine, chat(thought_prefix="one and", max_tokens=12))
+    assert bounded.done.usage.output <= 12
