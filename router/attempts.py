@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..backends import Event, Finished, Text, Thought, TokenLogprob, ToolCallDelta, gone_on
@@ -19,7 +19,7 @@ class Watch:
     that had been cut off, which this one goes on from: the attempt is both as one. logprobs: of the answer's tokens so
     far. spent: what it took so far, where the stream is not all of it (looping.py). signs: what is known of the answer
     already; None: what the probabilities of its tokens say, as far as the cap (tokens, as an answer that is bought is
-    cut there; None: all)."""
+    cut there; None: all). begun: what is there of the thought, by another route that left it; kept: tokens of it."""
 
     def __init__(
         self,
@@ -30,6 +30,8 @@ class Watch:
         before: Watch | None = None,
         cap: int | None = None,
         spent: Callable[[], Usage] | None = None,
+        begun: Sequence[Thought] = (),
+        kept: int = 0,
     ) -> None:
         self.route, self.call, self.prompt, self.before, self.cap = route, call, prompt, before, cap
         self.spent = spent
@@ -40,8 +42,9 @@ class Watch:
         self._started = time.perf_counter()
         self._first_ms: float | None = None
         self._thought_tokens = self._answer_tokens = 0
-        self._thought: list[str] = []
+        self._thought: list[str] = [piece.text for piece in begun]
         self._text: list[str] = []
+        self.kept = kept if before is None else before.kept
         self.logprobs: list[TokenLogprob] = []
         self.signs: Mapping[str, float] | None = None
         self._came = False
@@ -66,7 +69,7 @@ class Watch:
             self._answer_tokens += event.tokens
             self._text.append(event.text)
             self.logprobs += event.logprobs
-            if self.cap is not None and self._thought_tokens + self._answer_tokens <= self.cap:
+            if self.cap is not None and self.kept + self._thought_tokens + self._answer_tokens <= self.cap:
                 self._bought = len(self._text), len(self.logprobs)
         else:
             self._tools = True
@@ -101,6 +104,12 @@ class Watch:
         return "".join(self._thought)
 
     @property
+    def thought_tokens(self) -> int:
+        """Tokens of the thought so far, without the words that an engine closed it with where it tells them apart."""
+        told = self.finished.usage.thought if self.finished is not None else 0
+        return self.kept + (self._thought_tokens or told)
+
+    @property
     def text(self) -> str:
         """The answer so far."""
         return "".join(self._text)
@@ -129,6 +138,8 @@ class Watch:
         usage = done.usage if done else Usage(prompt, 0, self._thought_tokens, self._answer_tokens)
         if done is None and self.before is not None and self.before.finished is not None:
             usage = gone_on(self.before.finished.usage, replace(usage, cached=usage.prompt))
+        if done is None and self.kept and self.before is None and worked:  # what it read again is not known
+            usage = replace(usage, prompt=usage.prompt + self.kept, cached=usage.prompt + self.kept)
         if done is None and self.spent is not None:
             usage = self.spent()
         finish = done.finish if done else Finish.CANCELLED if self.cancelled else Finish.ERROR
@@ -148,10 +159,16 @@ class Watch:
             warnings=done.warnings if done else (),
             answer=self.text or None,
             signs=signs(self.beginning()[1]) if self.signs is None else self.signs,
+            kept=self.kept,
         )
 
     def _elapsed(self) -> float:
         return (time.perf_counter() - self._started) * 1000
+
+
+def in_one_piece(usage: Usage, kept: int) -> Usage:
+    """The usage of an answer whose thought was gone on with, as if its route had thought all of it."""
+    return Usage(max(0, usage.prompt - kept), max(0, usage.cached - kept), usage.thought + kept, usage.answer)
 
 
 def shown(event: Thought | Text | ToolCallDelta, wanted: int | None) -> Thought | Text | ToolCallDelta:

@@ -146,7 +146,8 @@ def build_decider(settings: Settings, routes: tuple[Route, ...]) -> Decider:
     safe = settings.safe_route if settings.safe_route in names else names[-1]
     observed = settings.observe_route if settings.policy == "observe" else None
     objective, cap = settings.objective.objective(), settings.evidence.max_tokens
-    standing = Standing(routes, safe, objective, observed, settings.escalate, cap)
+    escalate = settings.escalate
+    standing = Standing(routes, safe, objective, observed, escalate.enabled, escalate.cut_thoughts, cap)
     embedder = load_embedder(settings.embedder, settings.embedder_path)
     return Decider(standing, embedder)
 

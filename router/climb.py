@@ -82,7 +82,7 @@ def explained(climb: Climb, evidence: Sequence[Attempt]) -> str:
     if not answers:
         return ""
     begun = {name: evidence[place] for name, place in answers.items() if evidence[place].finish is Finish.LENGTH}
-    cut = [f"{name}'s answer has not ended by {attempt.usage.output} tokens" for name, attempt in begun.items()]
+    cut = [f"{name}'s answer has not ended by {_length(attempt)} tokens" for name, attempt in begun.items()]
     whole = [name for name in answers if name not in begun]
     return ", ".join([*_whole_ones(climb, evidence, answers, whole), *cut])
 
@@ -134,12 +134,17 @@ def _text(attempt: Attempt) -> str | None:
     return attempt.answer if attempt.finish is Finish.STOP else None
 
 
+def _length(attempt: Attempt) -> int:
+    """Tokens of thought and answer, those included that it went on with."""
+    return attempt.usage.output + attempt.kept
+
+
 def _row(table: LadderTable, climb: Climb, answers: dict[str, int], evidence: Sequence[Attempt]) -> Doubles:
     """What was bought, as the table reads it."""
     model = climb.model
     said = [_text(evidence[answers[route]]) if route in answers else None for route in model.routes]
     codes = agreement_codes([said], model.comparison)[0].tolist()
-    tokens = [float(evidence[answers[r]].usage.output) if r in answers else 0.0 for r in model.routes]
+    tokens = [float(_length(evidence[answers[r]])) if r in answers else 0.0 for r in model.routes]
     nothing: Mapping[str, float] = {}
     signs = [evidence[answers[r]].signs if r in answers else nothing for r in model.routes]
     return table.row(climb.features, tokens, codes, signs, _alike(climb, said))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..backends import EnginesConfig, ModelConfig, load_families, load_modes
@@ -25,6 +25,8 @@ ENV_PREFIX = "POINTSMAN_"
 ProbeName: TypeAlias = Literal["p_right", "stated_confidence", "again"]
 """The probes of probes.py, which is not loaded to read a configuration."""
 DEFAULT_CONFIG = Path(__file__).with_name("default.yaml")
+_SHORT = {"store": "url", "escalate": "enabled"}
+"""Sections for which a plain value may stand, and the setting that it is then."""
 
 
 class PriceConfig(BaseModel):
@@ -96,6 +98,22 @@ class EvidenceConfig(BaseModel):
     )
 
 
+class EscalateConfig(BaseModel):
+    """When an answer is not given, and what the dearer route that is asked instead is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = Field(True, description="withhold an answer until it is whole; go on to a dearer route if not")
+    cut_thoughts: bool = Field(
+        False, description="go on also where the thought was cut at its route's budget, though an answer followed"
+    )
+    hand_over: bool = Field(
+        False,
+        description="tell a dearer route of another model what the one before it said; what that does to its answers "
+        "was not measured",
+    )
+
+
 class Settings(BaseSettings):
     """The effective configuration of a router."""
 
@@ -110,7 +128,10 @@ class Settings(BaseSettings):
     objective: ObjectiveConfig = Field(
         default_factory=lambda: ObjectiveConfig.model_validate({"quality": 0.98}), description="what is wanted"
     )
-    escalate: bool = Field(False, description="withhold an answer until it is whole; go on to a dearer route if not")
+    escalate: EscalateConfig = Field(
+        default_factory=lambda: EscalateConfig.model_validate({"enabled": False}),
+        description="going on to a dearer route; `true` or `false` is short for `enabled`",
+    )
     deadline_ms: float | None = Field(None, gt=0, description="time limit of one call to a model")
     evidence: EvidenceConfig = Field(
         default_factory=lambda: EvidenceConfig(max_tokens=1024, deadline_ms=30_000),
@@ -127,10 +148,10 @@ class Settings(BaseSettings):
     store: StoreConfig = Field(default_factory=StoreConfig, description="the store, or just its SQLAlchemy URL")
     server: dict[str, Any] = Field(default_factory=dict[str, Any], description="the HTTP server's own section")
 
-    @field_validator("store", mode="before")
+    @field_validator(*_SHORT, mode="before")
     @classmethod
-    def _store_by_url(cls, value: Any) -> Any:
-        return {"url": value} if isinstance(value, str) else value
+    def _sections(cls, value: Any, info: ValidationInfo) -> Any:
+        return _section(str(info.field_name), value)
 
     @classmethod
     def settings_customise_sources(
@@ -162,8 +183,9 @@ def load(
     read, lines = read_yaml(path or DEFAULT_CONFIG)
     values = _spelled_out(read)
     origins: Origins = {field: f"{path or 'default.yaml'}:{line}" for field, line in lines.items()}
-    if isinstance(read.get("store"), str):
-        origins["store", "url"] = origins["store",]
+    for section, setting in _SHORT.items():
+        if section in read and not isinstance(read[section], dict):
+            origins[section, setting] = origins[section,]
     for name, given in (("environment", _environment(environ)), ("command line", overrides or {})):
         layer = _spelled_out(given)
         if "objective" in layer:  # one of three: another kind replaces it
@@ -203,9 +225,13 @@ def _environment(environ: Mapping[str, str]) -> Json:
 
 
 def _spelled_out(layer: Json) -> Json:
-    """The layer with the store as a section: its URL alone is short for that, and must not undo the section's rest."""
-    store = layer.get("store")
-    return {**layer, "store": {"url": store}} if isinstance(store, str) else layer
+    """The layer with plain values that stand for a section as one: they must not undo the section's rest."""
+    return {**layer, **{name: _section(name, layer[name]) for name in _SHORT if name in layer}}
+
+
+def _section(name: str, value: Any) -> Any:
+    """The section that a plain value stands for (`store`'s is a text, `escalate`'s yes or no); else the value."""
+    return {_SHORT[name]: value} if isinstance(value, (str, bool)) else value
 
 
 def _variable(field: tuple[str, ...], environ: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ REPRICED = "the prices of the routes have changed against each other since this 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the owner set the router up: its routes (cheapest first), the one for when nothing is known, what is wanted.
+    escalate, cut_thoughts: as in policy.Terms.
 
     observed: the route that answers everything under `policy: observe`; None: the policy routes. cap: tokens after
     which an answer that is bought as evidence is cut (None: nowhere)."""
@@ -45,6 +46,7 @@ class Standing:
     objective: Objective
     observed: str | None = None
     escalate: bool = False
+    cut_thoughts: bool = False
     cap: int | None = None
 
 
@@ -158,6 +160,7 @@ class Decider:
             wished=wished,
             fixed=fixed,
             escalate=self.standing.escalate and wished is None,
+            cut_thoughts=self.standing.cut_thoughts,
             complaint=complains(query),
             beyond=beyond,
             **({"unplanned": REPRICED} if found and found.warning else {}),

@@ -11,20 +11,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..backends import UNADVISED, Advice, Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta, prepare
+from ..backends import Advice, Engine, Event, Finished, Mode, Text, Thought, ToolCallDelta
 from ..classifiers import vectors_id
-from ..domain import Attempt, Call, Decision, Enforcement, Finish, Query, Route, Usage, Wish
+from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
 from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
-from .attempts import Watch, is_token, shown
-from .buying import Bought, can_go_on, rest_of
+from .attempts import Watch, in_one_piece, is_token, shown
+from .buying import Bought
 from .decide import Decider, conclude
-from .looping import Looping
-from .modes import loop_of
+from .opening import Opening
 from .probing import Prober
 from .run import Run
-from .signs import ALTERNATIVES
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,8 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The last event: how it ended. usage is the answering attempt's; attempts has all, in order, the last answered."""
+    """The last event: how it ended. usage is the answer's, a thought that it went on with included; attempts has what
+    each call took, in order, the last answered."""
 
     decision: Decision
     attempts: tuple[Attempt, ...]
@@ -52,7 +51,8 @@ Recorder: TypeAlias = Callable[[Record], bool]
 
 
 class Live:
-    """Runs queries over engines (by model name). advice: recommended sampling, by model name."""
+    """Runs queries over engines (by model name). advice: recommended sampling, by model name. hand_over: whether a
+    route that answers after one of another model is told what that one said."""
 
     def __init__(
         self,
@@ -65,12 +65,21 @@ class Live:
         begin: Callable[[Record], None] | None = None,
         deadline_ms: float | None = None,
         bought: Bought | None = None,
+        hand_over: bool = False,
     ) -> None:
         self.decider, self.engines, self.modes = decider, engines, modes
-        self._advice = advice or {}
         self._record, self._begin, self._deadline_ms = record, begin, deadline_ms
         self._bought = bought or Bought()
         limits = self._bought
+        self._opening = Opening(
+            decider,
+            lambda name: self.engines[name],
+            modes,
+            limits,
+            advice=advice,
+            deadline_ms=deadline_ms,
+            hand_over=hand_over,
+        )
         self._prober = Prober(
             limits.ask, decider.embedder, max_tokens=limits.max_tokens, deadline_ms=limits.deadline_ms
         )
@@ -106,16 +115,17 @@ class Live:
                 for event in self._replay(run, step):
                     yield event
                 return
-            watch, shown = self._begun(run, step)
+            opened = self._opening.open(run, step)
+            watch = opened.watch
             async with aclosing(watch):
                 first = await self._first(run, watch)
                 if first is None:
                     continue
                 if isinstance(step, policy.Buy):
-                    if await run.collect(first) and run.considered.terms.climb is not None:
+                    if await run.collect(first, opened.shown) and run.considered.terms.climb is not None:
                         await self._ask(run)
                     continue
-                for event in (self._decided(run, step), *shown):
+                for event in (self._decided(run, step, opened.said), *opened.shown):
                     yield event
                 if not isinstance(first, Finished):
                     yield first
@@ -125,7 +135,9 @@ class Live:
             yield self._answered(run)
             return
 
-    def _decided(self, run: Run, step: policy.Commit) -> Decided:
+    def _decided(self, run: Run, step: policy.Commit, said: str) -> Decided:
+        if said:
+            step = replace(step, reason=f"{step.reason}; {said}")
         run.decision = conclude(run.considered, step, run.attempts)
         if self._begin is not None:  # the caller learns its id now, and may ask for it before the answer ends
             self._begin(self._recorded(run, run.decision, ()))
@@ -142,53 +154,8 @@ class Live:
         if not step.resume or step.bought is None:
             return False
         most = run.considered.query.max_tokens
-        return most is None or run.attempts[step.bought].usage.output < most
-
-    def _begun(self, run: Run, step: policy.Step) -> tuple[Watch, list[Thought | Text | ToolCallDelta]]:
-        """The route at work, and what of its answer is there already: the beginning, where it is gone on with."""
-        if isinstance(step, policy.Commit) and step.bought is not None:
-            kept = run.kept[step.bought]
-            if (watch := self._resumed(run, kept.watch)) is not None:
-                watch.signs = run.take(step.bought).signs
-                wanted = run.considered.query.logprobs
-                return run.begin(watch), [shown(event, wanted) for event in kept.events]
-        return run.begin(self._watch(run, step)), []
-
-    def _call(self, run: Run, route: Route) -> Call:
-        advice = self._advice.get(route.model, UNADVISED)
-        known = run.considered.estimates.get(route.name)
-        expected = known.output_tokens if known is not None and known.measured else None
-        if loop_of(route.mode) is not None:  # each of its calls is as in mode think
-            route = replace(route, mode="think")
-        call = prepare(run.considered.query, route, self.modes, advice, expected)
-        return replace(call, deadline_ms=self._deadline_ms)
-
-    def _resumed(self, run: Run, cut: Watch) -> Watch | None:
-        """The rest of an answer that was cut; None where it must be asked for anew."""
-        call = self._call(run, cut.route)
-        if cut.finished is None or cut.spent is not None or not can_go_on(call, cut.route):
-            return None
-        ended = cut.finished.continuation is not None and cut.finished.continuation.ended
-        rest = rest_of(call, cut.thought, cut.text, cut.finished.usage, ended=ended)
-        if rest is None:
-            return None
-        self.decider.outages.trying(cut.route.model)
-        return Watch(cut.route, rest, self.engines[cut.route.model].stream(rest), cut.prompt, before=cut)
-
-    def _watch(self, run: Run, step: policy.Step) -> Watch:
-        route = run.considered.routes[step.route]
-        call, loop = self._call(run, route), loop_of(route.mode)
-        if isinstance(step, policy.Buy) and run.considered.terms.climb is not None:
-            call = self._bought.limited(call, route, run.considered.terms.climb, loops=loop is not None)
-        elif run.signs:
-            call = replace(call, logprobs=max(call.logprobs or 0, ALTERNATIVES))
-        self.decider.outages.trying(route.model)
-        prompt = self.decider.counts.prompt_tokens(route.model, run.considered.query)
-        cap = self._bought.cap(run.considered.terms.climb) if run.signs else None
-        if loop is None:
-            return Watch(route, call, self.engines[route.model].stream(call), prompt, cap=cap)
-        looping = Looping(self.engines[route.model], route, call, loop, prompt)
-        return Watch(route, call, looping.events(), prompt, cap=cap, spent=looping.usage)
+        attempt = run.attempts[step.bought]
+        return most is None or attempt.kept + attempt.usage.output < most
 
     async def _signs(self, run: Run, watch: Watch) -> None:
         """Learn of the answer that was given what a bought one would have shown, where that is wanted."""
@@ -259,11 +226,12 @@ class Live:
         attempts = self._put(run)
         done = watch.finished
         assert done is not None
-        several = done.enforced is Enforcement.TWO_PASS or watch.before is not None or watch.spent is not None
+        several = done.enforced is Enforcement.TWO_PASS or watch.before or watch.kept or watch.spent
         if not several:  # else a second prompt is in its usage
             self.decider.counts.learn(watch.route.model, run.considered.query, done.usage.prompt)
         warnings = (*decision.warnings, *done.warnings)
-        return Answered(decision, attempts, done.finish, done.usage, done.model, done.enforced, warnings)
+        usage = in_one_piece(done.usage, watch.kept)
+        return Answered(decision, attempts, done.finish, usage, done.model, done.enforced, warnings)
 
     def _put(self, run: Run) -> tuple[Attempt, ...]:
         """Record the run; the last attempt is the one that the caller got."""

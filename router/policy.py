@@ -32,9 +32,9 @@ class Terms:
     routes: those that can serve it now, cheapest first. plan: what the objective asks for (None: nothing is learnt for
     these routes). safe_route: who answers when nothing is known. wished: the one route that the caller's words leave,
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
-    answer may be followed by a dearer route's. unplanned: why there is no plan. climb: the ladder to go up, None:
-    decide on the text. complaint: the caller says that the last answer was wrong. beyond: the text is unlike all that
-    the estimates were learnt from."""
+    answer may be followed by a dearer route's; cut_thoughts: so may one whose thought was cut at its budget. unplanned:
+    why there is no plan. climb: the ladder to go up, None: decide on the text. complaint: the caller says that the last
+    answer was wrong. beyond: the text is unlike all that the estimates were learnt from."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -42,6 +42,7 @@ class Terms:
     wished: str | None = None
     fixed: str | None = None
     escalate: bool = False
+    cut_thoughts: bool = False
     unplanned: str = "nothing is learnt for these routes yet"
     climb: Climb | None = None
     complaint: bool = False
@@ -96,7 +97,7 @@ def next(  # noqa: A001 - the name that the design gives it
             return _climb(rung, terms.climb, evidence, failed)
     bought = [i for i in answers if evidence[i].error is None and evidence[i].route not in failed]
     if bought:
-        return _after(evidence, bought[-1], left, estimates)
+        return _after(evidence, bought[-1], left, estimates, cut_thoughts=terms.cut_thoughts)
     step = _choose(left, estimates, terms)
     if failed:
         step = Commit(step.route, f"{step.reason}; {', '.join(sorted(failed))} failed")
@@ -218,17 +219,31 @@ def _whole(answer: Attempt) -> bool:
     return answer.error is None and answer.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool(answer.answer)
 
 
-def _after(evidence: Sequence[Attempt], last: int, left: Sequence[Route], estimates: Mapping[str, Estimate]) -> Step:
+def _cut(answer: Attempt) -> bool:
+    """Whether an answer's thought came to its budget."""
+    budget, thought = answer.thinking_budget, answer.kept + answer.usage.thought
+    return budget is not None and 0 < budget <= thought
+
+
+def _after(
+    evidence: Sequence[Attempt],
+    last: int,
+    left: Sequence[Route],
+    estimates: Mapping[str, Estimate],
+    *,
+    cut_thoughts: bool,
+) -> Step:
     """After a bought answer: keep it if it is whole, else go on to the next dearer route, if there is one."""
     answer = evidence[last]
     whole = _whole(answer)
+    done = whole and not (cut_thoughts and _cut(answer))
     tried = {attempt.route for attempt in evidence}
     names = [route.name for route in left]
     dearer = [n for n in names if n not in tried and names.index(n) > names.index(answer.route)]
-    if whole or not dearer:
-        return Commit(answer.route, "its answer is whole" if whole else "no dearer route is left", bought=last)
-    what = "unfinished" if answer.finish is Finish.LENGTH else "empty"
+    if done or not dearer:
+        return Commit(answer.route, "its answer is whole" if done else "no dearer route is left", bought=last)
+    what = "answer of {} was unfinished" if answer.finish is Finish.LENGTH else "answer of {} was empty"
+    reason = f"the {'thought of {} was cut' if whole else what}".format(answer.route)
     known = [n for n in dearer if n in estimates]
     choice = max(known, key=lambda n: estimates[n].p_correct) if known else dearer[-1]
-    reason = f"the answer of {answer.route} was {what}"
     return Buy(choice, reason) if dearer[-1] != choice else Commit(choice, reason)

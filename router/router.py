@@ -90,6 +90,7 @@ class Router:
             begin=self.store.begin,
             deadline_ms=settings.deadline_ms,
             bought=Bought(settings.evidence.max_tokens, settings.evidence.deadline_ms, tuple(settings.evidence.ask)),
+            hand_over=settings.escalate.hand_over,
         )
         self._refresher = Refresher(self.decider, self.store)
         self._endpoints: Mapping[str, Endpoint] = {}
@@ -231,7 +232,10 @@ class Router:
             return {}
         if (shared := running(self.settings.home, wanted)) is not None:
             return shared
-        supervisor = Supervisor(self.settings.home, shared=False, again=self.decider.outages.answered)
+        outages = self.decider.outages
+        supervisor = Supervisor(
+            self.settings.home, shared=False, again=outages.answered, down=outages.down, progress=log.info
+        )
         self._exit.callback(supervisor.stop)
         return supervisor.start(wanted)
 

@@ -44,11 +44,11 @@ class Run:
         watch.error, self.failure = str(error), error
         self.count(watch)
 
-    async def collect(self, first: Event) -> bool:
-        """Run a bought answer to its end and keep it; False where it failed."""
+    async def collect(self, first: Event, begun: Sequence[Thought | Text | ToolCallDelta] = ()) -> bool:
+        """Run a bought answer to its end and keep it; False where it failed. begun: what was there of it before."""
         watch = self.watch
         assert watch is not None
-        events: list[Thought | Text | ToolCallDelta] = []
+        events = list(begun)
         try:
             if not isinstance(first, Finished):
                 events.append(first)

@@ -22,7 +22,7 @@ from pointsman.backends import EnginesConfig, Family, ModelConfig, Timeouts, loa
 from pointsman.backends.hosted_fields import Spelling, spellings
 from pointsman.domain import Sampling
 from pointsman.router import Router, Settings
-from pointsman.router.config import EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
+from pointsman.router.config import EscalateConfig, EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
 from pointsman.store import StoreConfig
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -35,6 +35,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("routes.NAME.price", "what a route costs", PriceConfig),
     ("objective", "what the owner wants: exactly one of", ObjectiveConfig),
     ("evidence", "what is bought before committing", EvidenceConfig),
+    ("escalate", "going on to a dearer route", EscalateConfig),
     ("engines", "limits that hold for every engine", EnginesConfig),
     ("store", "the memory", StoreConfig),
     ("server", "the HTTP server", ServerConfig),

@@ -31,6 +31,42 @@ def own(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.parametrize(
+    ("written", "environ", "enabled"),
+    [
+        ("", {}, False),
+        ("escalate: true\n", {}, True),
+        ("escalate: {cut_thoughts: true}\n", {}, True),
+        ("escalate: {cut_thoughts: true}\n", {"POINTSMAN_ESCALATE": "false"}, False),
+        ("escalate: false\n", {"POINTSMAN_ESCALATE__ENABLED": "true"}, True),
+        ("", {"POINTSMAN_ESCALATE": "true"}, True),
+    ],
+)
+def test_a_plain_yes_or_no_is_short_for_escalation(
+    own: Path, written: str, environ: dict[str, str], enabled: bool
+) -> None:
+    """And leaves what else is said of it."""
+    own.write_text(OWN + written)
+    settings, origins = load(own, environ=environ)
+    assert settings.escalate.enabled is enabled
+    assert settings.escalate.cut_thoughts == ("cut_thoughts" in written)
+    assert not settings.escalate.hand_over
+    if environ:
+        assert origins["escalate", "enabled"] == next(iter(environ))
+    elif written.startswith("escalate: true"):
+        assert origins["escalate", "enabled"] == f"{own}:11"
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [("maybe", "escalate.enabled"), ("{sometimes: true}", "enabled, hand_over"), ("[1]", "escalate")],
+)
+def test_a_wrong_escalation_is_named(own: Path, written: str, complaint: str) -> None:
+    own.write_text(f"{OWN}escalate: {written}\n")
+    with pytest.raises(ConfigError, match=complaint):
+        load(own, environ={})
+
+
 def test_the_shipped_configuration_has_four_routes() -> None:
     settings, origins = load(None, environ={})
     assert list(settings.routes) == ["small", "budgeted", "full", "chat"]

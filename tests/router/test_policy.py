@@ -162,6 +162,20 @@ def test_an_unfinished_answer_goes_to_a_dearer_route(routes: tuple[Route, ...]) 
     assert policy.next(QUERY, last, known, able) == Commit("full", "no dearer route is left", bought=1)
 
 
+@pytest.mark.parametrize(("thought", "kept", "cut"), [(17, 0, True), (19, 0, True), (7, 10, True), (16, 0, False)])
+def test_a_thought_that_came_to_its_budget_is_unfinished_where_the_owner_says_so(
+    routes: tuple[Route, ...], thought: int, kept: int, cut: bool
+) -> None:
+    answered = replace(attempt("budgeted"), usage=Usage(10, 0, thought, 1), kept=kept, thinking_budget=17)
+    wanted = terms(routes, escalate=True, cut_thoughts=True)
+    whole = Commit("budgeted", "its answer is whole", bought=0)
+    step = policy.next(QUERY, [answered], {}, wanted)
+    assert step == (Commit("full", "the thought of budgeted was cut") if cut else whole)
+    assert policy.next(QUERY, [answered], {}, terms(routes, escalate=True)) == whole
+    without = replace(answered, thinking_budget=None), replace(answered, thinking_budget=0)
+    assert all(policy.next(QUERY, [one], {}, wanted) == whole for one in without)
+
+
 def test_the_dearest_route_is_committed_to_at_once_under_escalation(routes: tuple[Route, ...]) -> None:
     known = {"full": estimate("full", 0.95, 0.0)}
     assert isinstance(policy.next(QUERY, (), known, terms(routes, escalate=True)), Commit)
