@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .identity import Identity, identify
     from .launch import Endpoint, Supervisor, running
     from .least import budget_problem
+    from .memory import Swapping, in_memory, sharing
     from .outages import Outages
     from .preflight import check_model, key_of
     from .sampling import UNADVISED, Advice
@@ -67,6 +68,7 @@ _WHERE = {
     "ModelInfo": "engine",
     "Outages": "outages",
     "Supervisor": "launch",
+    "Swapping": "memory",
     "Text": "engine",
     "Thought": "engine",
     "Timeouts": "config",
@@ -83,6 +85,7 @@ _WHERE = {
     "embedded_path": "embedded",
     "gone_on": "budget",
     "identify": "identity",
+    "in_memory": "memory",
     "key_of": "preflight",
     "listed": "hosted_prices",
     "load_families": "families",
@@ -92,6 +95,7 @@ _WHERE = {
     "parameters": "families",
     "prepare": "catalogue",
     "running": "launch",
+    "sharing": "memory",
     "suspect": "spellings",
     "two_pass": "budget",
 }
@@ -120,6 +124,7 @@ __all__ = [
     "ModelInfo",
     "Outages",
     "Supervisor",
+    "Swapping",
     "Text",
     "Thought",
     "Timeouts",
@@ -136,6 +141,7 @@ __all__ = [
     "embedded_path",
     "gone_on",
     "identify",
+    "in_memory",
     "key_of",
     "listed",
     "load_families",
@@ -145,6 +151,7 @@ __all__ = [
     "parameters",
     "prepare",
     "running",
+    "sharing",
     "suspect",
     "two_pass",
 ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from .dialects import dialects
 from .embedded import EMBEDDED, embedded_folder
 
-_OF_SERVERS = ("template", "tokenizer", "keep_alive")
+_OF_SERVERS = ("template", "tokenizer", "keep_alive", "load_s", "second_price")
 _IDLE: dict[str, tuple[str, ...]] = {
     "that we launch": ("api_key_env", "device", "dtype", *_OF_SERVERS),
     "in this process": (
@@ -111,6 +111,20 @@ class ModelConfig(_Section):
     def _defaults(cls, values: Any) -> Any:
         """What follows from the kind of model: the engine, and an embedded model's own figures."""
         if not isinstance(values, dict):
+    load_s: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds that the server takes to load the model, on a server that swaps models; left out: "
+        "measured, before that guessed by the model's size",
+    )
+    second_price: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="what a second of a server that swaps models is worth, in the currency of the prices; left out: "
+        "what the loaded model writes in a second",
+    )
             return values
         given = {str(key): value for key, value in cast("dict[Any, Any]", values).items()}
         embedded, path = given.get("embedded"), given.get("path")
@@ -228,3 +242,11 @@ class EnginesConfig(_Section):
         ge=1,
         description="thought and answer together, where the caller sets no limit and the engine needs one",
     )
+            "load_s": self.swaps,
+            "second_price": self.swaps,
+    @property
+    def swaps(self) -> bool:
+        """Whether its server loads the model that is asked for, and may drop another one for it."""
+        spoken = dialects().get(self.dialect or self.engine)
+        return self.engine == "openai" and spoken is not None and spoken.swaps
+

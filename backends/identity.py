@@ -32,7 +32,10 @@ _RUNNING = "/running"
 """Where llama-swap says which of its models are loaded."""
 
 _ELSEWHERE = frozenset(
-    ("url", "api_key_env", "timeouts", "slots", "threads", "parameters", "context", "device", "keep_alive")
+    (
+        *("url", "api_key_env", "timeouts", "slots", "threads", "parameters", "context", "device", "keep_alive"),
+        *("load_s", "second_price"),
+    )
 )
 """Settings of a model that do not change how it is spoken to."""
 

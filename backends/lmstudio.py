@@ -6,6 +6,7 @@ arguments are ignored without a word, so nothing else is sent to switch the thin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..domain import Json
@@ -19,8 +20,13 @@ class LMStudioEngine(OpenAIEngine):
     """One model on an LM Studio server. Implements Engine (engine.py)."""
 
     async def loaded(self) -> tuple[str, ...]:
-        """The names of the models that are in memory now. Raises BackendError."""
-        return tuple(str(one.get("id")) for row in await self._rows() for one in _instances(row))
+        """See Swapping.loaded (memory.py): a model's own name, and those of its instances."""
+        names = ((row.get("key"), *(one.get("id") for one in _instances(row))) for row in await self._rows())
+        return tuple(dict.fromkeys(str(name) for told in names if len(told) > 1 for name in told))
+
+    async def among(self, loaded: Collection[str]) -> bool | None:
+        """See Swapping.among."""
+        return (await self.facts()).model in loaded
 
     async def _learnt(self) -> Facts:
         facts = await super()._learnt()

@@ -7,7 +7,7 @@ document), so a thought is cut by two passes, the second on the raw prompt; a se
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -132,8 +132,13 @@ class OllamaEngine(OpenAIEngine):
             return tuple(self._info(row) for row in as_objects(reply.get("models")))
 
     async def loaded(self) -> tuple[str, ...]:
-        """The names of the models that are in memory now. Raises BackendError."""
+        """See Swapping.loaded (memory.py)."""
         return tuple(str(row.get("name")) for row in await self._running())
+
+    async def among(self, loaded: Collection[str]) -> bool | None:
+        """See Swapping.among."""
+        model = (await self.facts()).model
+        return model in loaded or f"{model}:latest" in loaded
 
     def _prompts_of(self, dialect: Dialect) -> Prompts:
         if self._own.renders:

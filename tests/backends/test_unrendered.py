@@ -142,7 +142,7 @@ async def test_lmstudio_tells_what_it_has_loaded(lmstudio, engine_at) -> None:
     """The context is that of the loaded instances, the shortest; what is not loaded has none yet."""
     engine = engine_at(lmstudio.url, dialect="lmstudio", model="maker/stub")
     assert isinstance(engine, LMStudioEngine)
-    assert await engine.loaded() == ("stub", "stub:2")
+    assert await engine.loaded() == ("maker/stub", "stub", "stub:2")
     assert await engine.capabilities() == Capabilities(2048, True, False, None, None, False)
     own = engine_at(lmstudio.url, dialect="lmstudio", model="stub", context=1000)
     assert (await own.capabilities()).context == 1000
