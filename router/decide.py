@@ -66,6 +66,10 @@ class Considered:
     certificates: Certificates
     took_ms: float
     """Milliseconds that this took: deciding, not waiting for a model."""
+    forgone: bool = False
+    """Whether answers could have been bought, or followed, that are not."""
+    id: str = ""
+    """Of the decision that comes of it; empty: one is made then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +155,19 @@ class Decider:
         objective = wish.objective or self.standing.objective
         features, embedding, estimates, beyond = self._estimate(query, serving, found)
         fixed = self.standing.observed if wish == Wish() else None
-        wanted = _plan(objective, found, buying=buying and fixed is None)
+        wanted, escalate = _plan(objective, found, buying=fixed is None), self.standing.escalate and wished is None
+        climb = _climb(wanted, found, features, self.embedder)
+        forgone = not buying and wished is None and (climb is not None or escalate)
+        if not buying:
+            wanted, climb, escalate = _plan(objective, found, buying=False), None, False
         terms = policy.Terms(
             routes=serving,
             plan=wanted,
-            climb=_climb(wanted, found, features, self.embedder),
+            climb=climb,
             safe_route=self.standing.safe_route,
             wished=wished,
             fixed=fixed,
-            escalate=self.standing.escalate and wished is None,
+            escalate=escalate,
             cut_thoughts=self.standing.cut_thoughts,
             complaint=complains(query),
             beyond=beyond,
@@ -177,13 +185,13 @@ class Decider:
             (found.warning,) if found and found.warning else (),
             self.certificates,
             (time.perf_counter() - started) * 1000,
+            forgone,
         )
 
     def decide(self, query: Query, wish: Wish | None = None) -> tuple[Decision, Considered]:
         """The decision on the text alone, nothing bought."""
         considered = self.consider(query, wish, buying=False)
-        terms = replace(considered.terms, escalate=False)
-        step = policy.next(query, (), considered.estimates, terms)
+        step = policy.next(query, (), considered.estimates, considered.terms)
         assert isinstance(step, policy.Commit)
         return conclude(considered, step), considered
 
@@ -261,6 +269,11 @@ def _measured(known: Estimate | None) -> float | None:
     return known.p_correct if known is not None and known.measured else None
 
 
+def new_id() -> str:
+    """The id of a decision that nobody has made yet."""
+    return f"dec_{uuid.uuid4().hex}"
+
+
 def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Attempt] = ()) -> Decision:
     """The decision that a step amounts to."""
     started = time.perf_counter()
@@ -272,7 +285,7 @@ def conclude(considered: Considered, step: policy.Commit, evidence: Sequence[Att
         )
         observed = free.route
     return Decision(
-        id=f"dec_{uuid.uuid4().hex}",
+        id=considered.id or new_id(),
         created_at=datetime.now(UTC),
         route=considered.routes[step.route],
         reason=step.reason,

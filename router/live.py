@@ -17,6 +17,7 @@ from ..domain import Attempt, Decision, Enforcement, Finish, Query, Usage, Wish
 from ..errors import BackendError, BackendTimeout, BackendUnavailable
 from ..store import Record
 from . import policy
+from .at_once import at_once as as_it_comes
 from .attempts import Watch, in_one_piece, is_token, shown
 from .buying import Bought
 from .decide import Decider, conclude
@@ -85,15 +86,24 @@ class Live:
         )
 
     async def run(
-        self, query: Query, wish: Wish | None = None, *, signs: bool = False
+        self,
+        query: Query,
+        wish: Wish | None = None,
+        *,
+        signs: bool = False,
+        at_once: bool = False,
+        decision_id: str = "",
     ) -> AsyncGenerator[LiveEvent, None]:
         """Decided, then the answer's events, then Answered. Closing it cancels the generation at the engine.
 
         signs: learn with the answer what would be known of it had it been bought as evidence: its tokens' probabilities
-        and what is asked about it. Raises BadRequest before anything runs, BackendError where no route could answer or
-        a stream broke off."""
-        considered = self.decider.consider(query, wish)
-        run = Run(considered, signs=signs)
+        and what is asked about it. at_once: nothing is withheld: the text alone decides, one route answers as it comes,
+        and nothing follows. decision_id: where the caller has told it already. Raises BadRequest before anything runs,
+        BackendError where no route could answer or a stream broke off."""
+        considered = self.decider.consider(query, wish, buying=not at_once)
+        if at_once:
+            considered = as_it_comes(considered)
+        run = Run(replace(considered, id=decision_id), signs=signs)
         try:
             async with aclosing(self._steps(run)) as steps:  # a caller who leaves must reach the engine at once
                 async for event in steps:

@@ -185,9 +185,17 @@ class Router:
 
     # Answering
 
-    def run(self, query: Query, wish: Wish | None = None, *, signs: bool = False) -> AsyncGenerator[LiveEvent, None]:
-        """Decided, the answer's events, Answered (live.py). The engines must be open."""
-        return self.live.run(query, wish, signs=signs)
+    def run(
+        self,
+        query: Query,
+        wish: Wish | None = None,
+        *,
+        signs: bool = False,
+        at_once: bool = False,
+        decision_id: str = "",
+    ) -> AsyncGenerator[LiveEvent, None]:
+        """Decided, the answer's events, Answered (live.py says more). The engines must be open."""
+        return self.live.run(query, wish, signs=signs, at_once=at_once, decision_id=decision_id)
 
     def ask(self, query: Askable, **wishes: Any) -> Answer:
         """Decide and run. Uses a running server's engines where there is one, else launches them for this process's
