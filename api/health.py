@@ -31,7 +31,8 @@ def routes(service: Service) -> APIRouter:
         troubles do not make it unready: they fail no request; what could not be written is counted here."""
         told = await service.health()
         can = service.is_ready(told)
-        missing = {name: health.detail for name, health in told.items() if not health.ready}
+        down = service.router.decider.outages.reason
+        missing = {name: down(name) or health.detail for name, health in told.items() if not health.ready}
         if service.problem is not None:
             missing["engines"] = service.problem
         body = {

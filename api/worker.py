@@ -14,10 +14,10 @@ model servers that it launches are up:
     {"digits": {"url": "http://127.0.0.1:40123/v1", "api_key": "…"}, …}\n
 
 by model name; `{}` where it launches none. A server that is restarted keeps its address; every later line is the name
-of a model whose server had died and is ready again, as a JSON string, so that queries go there at once; any other is
-ignored. End of file on standard input means that the parent is gone: the worker shuts down as on SIGTERM. A first line
-that is no such object ends the worker with exit code 2, and so does an engine that can never be opened, for want of a
-setting or a library.
+of a model whose server had died and is ready again, as a JSON string, so that queries go there at once; or an object
+with the name of one that keeps dying and why, so that none does; any other is ignored. End of file on standard input
+means that the parent is gone: the worker shuts down as on SIGTERM. A first line that is no such object ends the worker
+with exit code 2, and so does an engine that can never be opened, for want of a setting or a library.
 
 The worker loads everything and accepts connections without waiting for the line: GET /health answers 200 at once, GET
 /ready 503 with what is missing until the line has come and every engine is well, requests for answers 503 with
@@ -43,6 +43,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from typing import cast
 
 import orjson
 import uvicorn
@@ -85,12 +86,16 @@ class Server(uvicorn.Server):
 
 class Parent:
     """The other end of standard input: the endpoints it sends, and whether it still lives. again: told the name of each
-    model whose server had died and is ready again."""
+    model whose server had died and is ready again; down: the name of each whose server keeps dying, and why."""
 
     def __init__(
-        self, gone: Callable[[], None], again: Callable[[str], None] = lambda _: None, descriptor: int = 0
+        self,
+        gone: Callable[[], None],
+        again: Callable[[str], None] = lambda _: None,
+        down: Callable[[str, str], None] = lambda _name, _why: None,
+        descriptor: int = 0,
     ) -> None:
-        self._gone, self._again, self._descriptor = gone, again, descriptor
+        self._gone, self._again, self._down, self._descriptor = gone, again, down, descriptor
         self._loop = asyncio.get_running_loop()
         self.endpoints: asyncio.Future[Mapping[str, Endpoint]] = self._loop.create_future()
         self.failed = False
@@ -122,8 +127,13 @@ class Parent:
 
     def _hear(self, line: bytes) -> None:
         with contextlib.suppress(orjson.JSONDecodeError):
-            if isinstance(model := orjson.loads(line), str):
-                self._again(model)
+            told = orjson.loads(line)
+            if isinstance(told, str):
+                self._again(told)
+            elif isinstance(told, dict):
+                for model, why in cast("dict[str, object]", told).items():
+                    if isinstance(why, str):
+                        self._down(model, why)
 
     def give_up(self) -> None:
         """Nothing can be served with what the parent gave: as if it were gone, but a failure."""
@@ -170,7 +180,8 @@ def _serve(given: argparse.Namespace) -> int:
     listening = socket.socket(fileno=given.fd)
 
     async def serve() -> int:
-        parent = Parent(lambda: setattr(server, "should_exit", True), router.decider.outages.answered)
+        outages = router.decider.outages
+        parent = Parent(lambda: setattr(server, "should_exit", True), outages.answered, outages.down)
         app = create_app(router, config, parent.endpoints, parent.give_up)
         server = Server(
             uvicorn.Config(

@@ -1,12 +1,12 @@
-"""One engine process: started, waited for, watched, restarted with back-off, stopped."""
+"""One server process of ours: started, waited for, watched, restarted with back-off, stopped."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import random
 import secrets
-import socket
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -15,31 +15,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from ..domain import Json
 from ..errors import LaunchError
-from .config import ModelConfig
-from .cores import most_threads
-from .llamacpp_server import KEY_VARIABLE
+from .answering import fetch, free_port, taken
+from .keeper import Order
+from .log_file import last_line, rotate, tail
+from .processes import kill_session
+from .programs import Program
 
-State: TypeAlias = Literal["starting", "ready", "restarting", "stopped"]
+State: TypeAlias = Literal["starting", "ready", "restarting", "down", "stopped"]
 
-DEFAULT_CONTEXT = 4096
-"""Tokens that a query of a launched model may have where its settings do not say."""
-_LOGS_KEPT = 3
-_TAIL_LINES = 20
-_POLL_S = 0.02
-_STOP_S = 1.0
+_POLL_S, _SLOWEST_POLL_S = 0.02, 0.5
+_GONE_S = 8.0
+"""How long a keeper may take beyond the time that its server has to end."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 30.0
 _STEADY_S = 60.0  # after so long a life the back-off starts anew
+MOST_FAILURES = 6
+"""So many ends in a row, none after a life of a minute, take a model out of service."""
+REST_S = 300.0
+"""How long until a model that is out of service is tried again."""
 _PORT_TRIES = 3
+_TELL_S = 10.0
+"""How often is said what a server that takes long to load is doing."""
+_TOLD_LINES = 5
+"""How much of the log a reason holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildStatus:
-    """How an engine process is doing. restarts: times that it died and was started again; problem: why, the last
-    time."""
+    """How a server process is doing. restarts: times that it died and was started again; problem: why, the last time;
+    pid: of the process that we started, a foreign server's keeper; state down: it kept dying and is tried again
+    later."""
 
     state: State
     pid: int | None
@@ -48,15 +55,25 @@ class ChildStatus:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who is told, from threads. again: a model's name, each time that its server had died and is ready again; down: a
+    name and why, each time that a server that kept dying is given up for a while; progress: a sentence on a server that
+    takes long to start."""
+
+    again: Callable[[str], None] = lambda _: None
+    down: Callable[[str, str], None] = lambda _name, _why: None
+    progress: Callable[[str], None] = lambda _: None
+
+
 class Child:
-    """One llama.cpp server process for one model. `url` and `key` hold for its whole life, restarts included.
+    """One server process for one model. `url` and `key` hold for its whole life, restarts included."""
 
-    again: told its name, from a thread, each time that it is ready after a restart."""
-
-    def __init__(self, name: str, file: Path, config: ModelConfig, log: Path, *, again: Callable[[str], None]) -> None:
-        self.name, self.key = name, secrets.token_urlsafe(24)
-        self._file, self._config, self._log, self._again = file, config, log, again
-        self._port = 0
+    def __init__(self, name: str, program: Program, log: Path, heard: Heard) -> None:
+        self.name = name
+        self.key = secrets.token_urlsafe(24) if program.key is None else program.key
+        self._plan, self._log, self._heard = program, log, heard
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -66,38 +83,55 @@ class Child:
     @property
     def url(self) -> str:
         """Its OpenAI address."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return self._program.url
 
     @property
     def made(self) -> Json:
         """What it was started with, as far as its answers depend on it."""
-        return made_of(self.name, self._file, self._config)
+        return self._plan.made
 
-    def start(self, timeout_s: float) -> None:
-        """Start it and wait until it answers. Raises LaunchError with the log's last lines."""
+    def start(self, timeout_s: float | None = None) -> None:
+        """Start it and wait until it answers, at most so long (None: its settings' time). Raises LaunchError with the
+        log's last lines."""
         try:
-            self._start(timeout_s)
+            self._start(self._plan.ready_s if timeout_s is None else timeout_s)
         except OSError as error:  # the folder of its log cannot be made or written to, or there is no process to be had
             self.stop()
-            raise LaunchError(f"models.{self.name}: cannot be started (its log is {self._log}): {error}") from error
+            raise LaunchError(f"{self._plan.place}: cannot be started (its log is {self._log}): {error}") from error
 
     def _start(self, timeout_s: float) -> None:
-        _rotate(self._log)
+        rotate(self._log)
         self._state = "starting"
-        end = time.monotonic() + timeout_s
         for last in [False] * (_PORT_TRIES - 1) + [True]:
-            self._port = _free_port()
+            port = self._plan.port or free_port()
+            self._program = self._plan.at(port, self.key)
+            if self._plan.port is not None and taken(self._program.url):
+                raise LaunchError(
+                    f"{self._plan.place}: port {port} is taken, another server listens there: end that one, or write "
+                    "{port} for the number, and Pointsman chooses a free one"
+                )
             self._spawn()
-            problem = self._wait_ready(end)
+            problem = self._wait_ready(timeout_s)
             if problem is None:
                 break
             # another process may have taken the port since we looked: only then is trying again of use
-            if last or self._stopping.is_set() or not _taken(self._port):
+            self._end(self._process)
+            again = self._plan.port is None and taken(self._program.url)
+            if last or self._stopping.is_set() or not again:
                 self.stop()
-                raise LaunchError(f"models.{self.name}: {problem}; its log is {self._log}", log_tail=_tail(self._log))
+                raise LaunchError(
+                    f"{self._plan.place}: {problem}; its log is {self._log}{self._command()}", log_tail=tail(self._log)
+                )
         self._state = "ready"
         self._watcher = threading.Thread(target=self._watch, name=f"watch-{self.name}", daemon=True)
         self._watcher.start()
+
+    def _command(self) -> str:
+        """What was run, for a message; our own needs none, and a key stays out of it."""
+        if not self._program.kept:
+            return ""
+        words = shlex.join(self._program.command)
+        return f", its command: {words.replace(self.key, '{key}') if self.key else words}"
 
     def status(self) -> ChildStatus:
         """How it is doing now."""
@@ -107,155 +141,161 @@ class Child:
     def stop(self) -> None:
         """End it and wait until it is gone: it is asked by closing its input, then told, then killed."""
         self._stopping.set()
-        process = self._process
-        if process is not None:
-            _end(process)
+        self._end(self._process)
         if self._watcher is not None:
-            self._watcher.join(_STOP_S)
+            self._watcher.join(self._plan.stop_s + _GONE_S)
         self._state = "stopped"
 
-    def _command(self) -> list[str]:
-        config = self._config
-        options = {
-            "--model": self._file,
-            "--alias": config.model or self.name,
-            "--port": self._port,
-            "--slots": config.slots,
-            "--context": config.context or DEFAULT_CONTEXT,
-            "--threads": min(config.threads or most_threads(), most_threads()),
-        }
-        if config.chat_template is not None:
-            options["--template"] = config.chat_template
-        # -P: the working directory may hold files with the names of modules
-        module = [sys.executable, "-P", "-m", "pointsman.backends.llamacpp_server"]
-        return module + [str(part) for pair in options.items() for part in pair]
+    def _end(self, process: subprocess.Popen[bytes] | None) -> None:
+        if process is None:
+            return
+        _hang_up(process)
+        patience = self._plan.stop_s + _GONE_S if self._plan.kept else self._plan.stop_s / 2
+        for harder in (process.terminate, process.kill):
+            try:
+                process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                harder()
+                patience = 0.5
+        process.wait()
+        self._swept(process)
+
+    def _swept(self, process: subprocess.Popen[bytes]) -> None:
+        """A keeper leaves nothing behind, unless it was killed itself."""
+        if self._plan.kept and process.returncode < 0:
+            kill_session(process.pid)
 
     def _spawn(self) -> None:
+        program = self._program
+        # -P: the working directory may hold files with the names of modules
+        keeper = (sys.executable, "-P", "-m", "pointsman.backends.keeper", self.name)
         with self._log.open("ab") as log:
             # a session of its own: a Ctrl-C at the terminal is for the parent, which then ends us
-            self._process = subprocess.Popen(  # noqa: S603 our own interpreter and module
-                self._command(),
+            process = self._process = subprocess.Popen(  # noqa: S603 our own interpreter and module
+                keeper if program.kept else program.command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, KEY_VARIABLE: self.key, "GGML_NO_BACKTRACE": "1"},
+                env={**os.environ, **({} if program.kept else program.env)},
                 start_new_session=True,
             )
+        if program.kept:
+            assert process.stdin is not None
+            order = Order(program.command, program.env, str(self._log.absolute()), self.key, program.stop_s)
+            process.stdin.write(order.line())
+            process.stdin.flush()
 
-    def _wait_ready(self, end: float) -> str | None:
-        """None when it answers; else what is wrong."""
-        process = self._process
-        while process is not None and not self._stopping.wait(_POLL_S):
+    def _wait_ready(self, timeout_s: float) -> str | None:
+        """None when it answers; else what is wrong. Where that is not its own end, it is ended."""
+        process, program, began, said = self._process, self._program, time.monotonic(), 0.0
+        while process is not None:
+            waited = time.monotonic() - began
+            if self._stopping.wait(min(_SLOWEST_POLL_S, max(_POLL_S, waited / 50))):
+                return "stopped"
             code = process.poll()
             if code is not None:
-                return f"the engine ended with code {code}"
-            if fetch(f"http://127.0.0.1:{self._port}/health", self.key) == 200:
-                return None
-            if time.monotonic() > end:
-                _end(process)
-                return "the engine did not come up in time"
+                return f"{_ended(code)} before it was ready"
+            status = fetch(program.ready, self.key)
+            if status is not None and 200 <= status < 300:
+                return self._wrong_url()
+            waited = time.monotonic() - began
+            if waited > timeout_s:
+                return self._late(status, timeout_s)
+            if waited - said > _TELL_S:
+                said = waited
+                line = last_line(self._log)
+                self._heard.progress(
+                    f"{self.name} is starting, {waited:.0f} s of at most {timeout_s:.0f} s{f': {line}' if line else ''}"
+                )
         return "stopped"
+
+    def _late(self, status: int | None, timeout_s: float) -> str:
+        """Why it is not ready, as far as it can be told from outside."""
+        told = f"the engine did not come up in time ({timeout_s:g} s)"
+        if not self._program.kept:
+            return told
+        if status is None:
+            return f"{told}: nothing answers at {self._program.ready}; is that where it listens (`url`, `ready`)?"
+        if status == 503:
+            return f"{told}: it says that it is not ready yet (503); give it longer with `ready_s`"
+        return f"{told}: {self._program.ready} answers {status}; `ready` is a path that answers 200 once it is ready"
+
+    def _wrong_url(self) -> str | None:
+        """What is wrong with the address of a foreign server that is ready; None: nothing."""
+        if not self._program.kept:
+            return None
+        status = fetch(f"{self.url}/models", self.key, 5.0)
+        if status in (401, 403):
+            return f"it is ready, but refuses the key ({status}): give it {{key}}, or name its own with `api_key_env`"
+        if status == 404:
+            return f"it is ready, but {self.url}/models answers 404: `url` is its OpenAI address, usually ending in /v1"
+        return None
 
     def _watch(self) -> None:
         """Wait for it to die, and start it again on the same port, later and later if it keeps dying."""
         failures = 0
-        while not self._stopping.is_set():
-            born, process = time.monotonic(), self._process
-            if process is None:
-                return
-            code = process.wait()
-            _hang_up(process)
-            if self._stopping.is_set():
-                return
-            failures = 1 if time.monotonic() - born > _STEADY_S else failures + 1
-            self._state, self._problem = "restarting", f"the engine ended with code {code}"
-            longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (failures - 1))
-            if self._stopping.wait(longest * random.uniform(0.5, 1.0)):  # noqa: S311 jitter is no secret
-                return
-            self._restarts += 1
+        while (process := self._process) is not None:
+            born = time.monotonic()
+            problem: str | None = _ended(process.wait())
+            if time.monotonic() - born > _STEADY_S:
+                failures = 0
+            while problem is not None:
+                _hang_up(process)
+                self._swept(process)
+                failures += 1
+                if self._stopping.is_set() or self._stopping.wait(self._suffered(problem, failures)):
+                    return
+                self._restarts += 1
+                problem = self._restart()
+                process = self._process or process
+                if self._stopping.is_set():
+                    self._end(process)
+                    return
+            self._state = "ready"
+            self._heard.again(self.name)
+
+    def _restart(self) -> str | None:
+        """Start it again; None when it answers, else what is wrong, and nothing runs."""
+        try:
             self._spawn()
-            if self._stopping.is_set() and self._process is not None:
-                _end(self._process)
-                return
-            problem = self._wait_ready(time.monotonic() + _LONGEST_WAIT_S * 2)
-            self._state, self._problem = ("ready", self._problem) if problem is None else ("restarting", problem)
-            if problem is None:
-                self._again(self.name)
+        except OSError as error:
+            return f"it cannot be started again: {error}"
+        problem = self._wait_ready(self._plan.ready_s)
+        if problem is not None:
+            self._end(self._process)
+        return problem
+
+    def _suffered(self, problem: str, failures: int) -> float:
+        """Keep in mind that it died, or did not come up, so many times in a row; how long to wait now, in seconds."""
+        self._problem = problem
+        if failures < MOST_FAILURES:
+            self._state = "restarting"
+            longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (failures - 1))
+            return longest * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
+        self._state = "down"
+        said = "\n".join(tail(self._log).splitlines()[-_TOLD_LINES:])
+        self._problem = (
+            f"{problem}, {failures} times in a row; tried again in {REST_S:.0f} s. {self._log} ends:\n{said}"
+        )
+        self._heard.down(self.name, self._problem)
+        return REST_S
 
 
-def made_of(name: str, file: Path, config: ModelConfig) -> Json:
-    """What tells whether a server of this model answers as one of these settings would: slots and threads do not."""
-    template = config.chat_template and str(config.chat_template.absolute())
-    return {
-        "file": str(file.absolute()),
-        "alias": config.model or name,
-        "context": config.context or DEFAULT_CONTEXT,
-        "template": template,
-    }
-
-
-def fetch(url: str, key: str, timeout_s: float = 1.0) -> int | None:
-    """The status of a GET, None where nobody answers."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+def _ended(code: int) -> str:
+    """How a process ended, in words. A keeper tells its server's signal as 128 more."""
+    number = -code if code < 0 else code - 128
     try:
-        connection.request("GET", parts.path, headers={"Authorization": f"Bearer {key}", "Connection": "close"})
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+        return f"the engine ended with code {code} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"the engine ended with code {code}"
 
 
 def _hang_up(process: subprocess.Popen[bytes]) -> None:
     """Close its input, by which it ends."""
     stdin: IO[bytes] | None = process.stdin
     if stdin is not None:
-        stdin.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    _hang_up(process)
-    for harder in (process.terminate, process.kill):
         try:
-            process.wait(_STOP_S / 2)
+            stdin.close()
+        except BrokenPipeError:  # it went before it had read all
             return
-        except subprocess.TimeoutExpired:
-            harder()
-    process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def _rotate(log: Path) -> None:
-    """Keep the logs of the last starts as .1, .2, …"""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if not log.exists() or not log.stat().st_size:
-        return
-    for number in range(_LOGS_KEPT, 0, -1):
-        older = log.with_name(f"{log.name}.{number}")
-        newer = log if number == 1 else log.with_name(f"{log.name}.{number - 1}")
-        if newer.exists():
-            newer.replace(older)
-
-
-def _tail(log: Path) -> str:
-    try:
-        lines = log.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-_TAIL_LINES:])

@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from .dialects import dialects
 from .embedded import EMBEDDED, embedded_folder
+from .launch_config import LaunchConfig
 
 _OF_SERVERS = ("template", "tokenizer", "keep_alive", "load_s", "second_price")
 _IDLE: dict[str, tuple[str, ...]] = {
     "that we launch": ("api_key_env", "device", "dtype", *_OF_SERVERS),
+    "on llama-server": ("api_key_env", "device", "dtype", *_OF_SERVERS),
+    "on a vLLM of ours": ("api_key_env", "slots", "threads", "device", "dtype"),
+    "of a command": ("slots", "threads", "chat_template", "device", "dtype"),
     "in this process": (
         *("dialect", "api_key_env", "slots", "thinks", "budget", *_OF_SERVERS),
         *("chat_template", "extra", "timeouts"),
@@ -40,7 +44,8 @@ class Timeouts(_Section):
 
 
 class ModelConfig(_Section):
-    """One model: where it is and how its server is spoken to. Exactly one of embedded, path and url is given."""
+    """One model: where it is and how its server is spoken to. Exactly one of embedded, path and url is given, or
+    `launch`, alone or with embedded or path."""
 
     engine: Literal["llamacpp", "openai", "transformers", "hosted"] = Field(
         default="openai",
@@ -53,6 +58,9 @@ class ModelConfig(_Section):
         default=None, description="a GGUF file (llamacpp) or a Hugging Face folder (transformers)"
     )
     url: str | None = Field(default=None, description="the server's OpenAI address, usually ending in /v1")
+    launch: LaunchConfig | None = Field(
+        default=None, description="a server of yours that Pointsman starts, keeps and stops: below"
+    )
     model: str | None = Field(
         default=None,
         description="the name to ask the server for; left out: the first that it lists. Of hosted: LiteLLM's name",
@@ -103,14 +111,6 @@ class ModelConfig(_Section):
         description="how long Ollama keeps the model in memory after a query: 30m, seconds, -1 for ever; left out: "
         "the server's own",
     )
-    extra: dict[str, Any] = Field(default_factory=dict, description="further fields of every request to the server")
-    timeouts: Timeouts = Field(default_factory=lambda: Timeouts())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults(cls, values: Any) -> Any:
-        """What follows from the kind of model: the engine, and an embedded model's own figures."""
-        if not isinstance(values, dict):
     load_s: float | None = Field(
         default=None,
         ge=0,
@@ -125,6 +125,14 @@ class ModelConfig(_Section):
         description="what a second of a server that swaps models is worth, in the currency of the prices; left out: "
         "what the loaded model writes in a second",
     )
+    extra: dict[str, Any] = Field(default_factory=dict, description="further fields of every request to the server")
+    timeouts: Timeouts = Field(default_factory=lambda: Timeouts())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        """What follows from the kind of model: the engine, and an embedded model's own figures."""
+        if not isinstance(values, dict):
             return values
         given = {str(key): value for key, value in cast("dict[Any, Any]", values).items()}
         embedded, path = given.get("embedded"), given.get("path")
@@ -132,8 +140,14 @@ class ModelConfig(_Section):
             brought = EMBEDDED[embedded].settings()
             if given.get("engine") == "transformers":
                 brought.pop("slots", None)  # it has none
+            if _preset(given) == "vllm":
+                brought = {key: value for key, value in brought.items() if key not in ("slots", "threads")}
             given = {**brought, **{k: v for k, v in given.items() if v is not None}}
-        if given.get("engine") is None:
+        if given.get("launch") is not None:
+            if _preset(given) == "vllm":
+                given["dialect"] = given.get("dialect") or "vllm"
+            given["engine"] = given.get("engine") or ("llamacpp" if _preset(given) == "llama-server" else "openai")
+        elif given.get("engine") is None:
             local = "llamacpp" if embedded or str(path).endswith(".gguf") else "transformers"
             given["engine"] = "openai" if path is None and not embedded else local
         return given
@@ -169,6 +183,8 @@ class ModelConfig(_Section):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         given = [name for name in ("embedded", "path", "url") if getattr(self, name) is not None]
+        if self.launch is not None:
+            return self._started(self.launch, given)
         if self.engine == "hosted":
             return self._at_provider(given)
         if len(given) != 1:
@@ -178,6 +194,21 @@ class ModelConfig(_Section):
             raise ValueError("engine openai needs a url")
         if self.engine == "transformers" and self.folder is None:
             raise ValueError("engine transformers needs a path, or embedded: digits")
+        return self
+
+    def _started(self, launch: LaunchConfig, given: list[str]) -> Self:
+        """Raises ValueError where what is to be started has not what it needs."""
+        if "url" in given:
+            raise ValueError("a server that Pointsman starts has its address in `launch`, as its url")
+        if len(given) > 1 or (given and launch.preset is None):
+            taken = "neither embedded nor path: the command names its model" if launch.preset is None else "one of them"
+            raise ValueError(f"{' and '.join(given)} is given: `launch` takes {taken}")
+        if launch.preset == "llama-server" and (not given or self.engine != "llamacpp"):
+            raise ValueError("launch: llama-server needs the path of a GGUF file, and no other engine than llamacpp")
+        if launch.preset == "vllm" and (not (given or self.model) or self.dialect != "vllm" or self.engine != "openai"):
+            raise ValueError("launch: vllm needs `model: owner/name` or the path of a folder, and its own dialect")
+        if self.engine not in ("openai", "llamacpp"):
+            raise ValueError(f"engine {self.engine} is no server that is started: leave `engine` or `launch` out")
         return self
 
     def _at_provider(self, given: list[str]) -> Self:
@@ -195,6 +226,10 @@ class ModelConfig(_Section):
         """Refuse settings that this kind of model would take without a word and not obey."""
         place = "that we launch" if self.launched else "in this process" if self.folder else "with a url"
         place = "at a provider" if self.hosted else place
+        if self.launch is not None:
+            place = {"llama-server": "on llama-server", "vllm": "on a vLLM of ours"}.get(
+                self.launch.preset or "", "of a command"
+            )
         for name in _IDLE[place]:
             if getattr(self, name) != ModelConfig.model_fields[name].get_default(call_default_factory=True):
                 raise ValueError(f"{name} does nothing for a model {place}: leave it out")
@@ -208,6 +243,8 @@ class ModelConfig(_Section):
             "template": spoken is not None and spoken.render is None,
             "tokenizer": spoken is not None and spoken.tokenize is None,
             "keep_alive": spoken is not None and spoken.name == "ollama",
+            "load_s": self.swaps,
+            "second_price": self.swaps,
         }
         for name, of_use in needed.items():
             if getattr(self, name) is not None and not of_use:
@@ -221,6 +258,12 @@ class ModelConfig(_Section):
         return self.engine == "hosted" and self.dialect is None
 
     @property
+    def swaps(self) -> bool:
+        """Whether its server loads the model that is asked for, and may drop another one for it."""
+        spoken = dialects().get(self.dialect or self.engine)
+        return self.engine == "openai" and spoken is not None and spoken.swaps
+
+    @property
     def folder(self) -> Path | None:
         """The Hugging Face folder of a model in this process."""
         if self.engine != "transformers":
@@ -230,7 +273,15 @@ class ModelConfig(_Section):
     @property
     def launched(self) -> bool:
         """Whether its server is a child of ours."""
-        return self.engine == "llamacpp" and self.url is None
+        return self.launch is not None or (self.engine == "llamacpp" and self.url is None)
+
+
+def _preset(given: dict[str, Any]) -> object:
+    """The preset that a model's `launch` names, short or long, before it is validated."""
+    launch = given.get("launch")
+    if isinstance(launch, LaunchConfig):
+        return launch.preset
+    return cast("dict[str, Any]", launch).get("preset") if isinstance(launch, dict) else launch
 
 
 class EnginesConfig(_Section):
@@ -242,11 +293,3 @@ class EnginesConfig(_Section):
         ge=1,
         description="thought and answer together, where the caller sets no limit and the engine needs one",
     )
-            "load_s": self.swaps,
-            "second_price": self.swaps,
-    @property
-    def swaps(self) -> bool:
-        """Whether its server loads the model that is asked for, and may drop another one for it."""
-        spoken = dialects().get(self.dialect or self.engine)
-        return self.engine == "openai" and spoken is not None and spoken.swaps
-

@@ -1,7 +1,7 @@
-"""The engines that we start ourselves: one llama.cpp server process per model, watched and restarted.
+"""The engines that we start ourselves: one server process per model, watched and restarted.
 
 The parent process owns the supervisor; everyone else gets addresses, from `start` or, in another process, from
-`running`. Children end with the parent, even on SIGKILL (llamacpp_server.py).
+`running`. Children end with the parent, even on SIGKILL (llamacpp_server.py; keeper.py for servers that are not ours).
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from typing import Any, Self, cast
 
 from ..domain import Json
 from ..errors import LaunchError
-from .child import Child, ChildStatus, fetch, made_of
+from .answering import fetch
+from .child import Child, ChildStatus, Heard
 from .config import ModelConfig
-from .embedded import EMBEDDED, embedded_path
+from .programs import made_of, program_of
 
-__all__ = ["ChildStatus", "Endpoint", "Supervisor", "embedded_path", "model_file", "running"]
-
-READY_S = 60.0
-"""Seconds that an engine may take to load."""
+__all__ = ["ChildStatus", "Endpoint", "Supervisor", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,42 +34,35 @@ class Endpoint:
     api_key: str = field(repr=False)
 
 
-def model_file(name: str, config: ModelConfig) -> Path:
-    """The GGUF file of a model that we launch. Raises LaunchError saying what to do where there is none."""
-    if config.embedded is not None:
-        found = embedded_path(config.embedded)
-        if found is None:
-            raise LaunchError(f"models.{name}: {EMBEDDED[config.embedded].missing}")
-        return found
-    path = config.path
-    if path is None:
-        raise LaunchError(f"models.{name}: has no file to launch")
-    if not path.is_file():
-        raise LaunchError(f"models.{name}: there is no model file {path}")
-    return path
-
-
 class Supervisor:
     """Starts, watches and stops the engines of one process. `home`: folder for logs and the state file; shared: whether
-    other processes may use the engines (a server's, yes; those of a process that may end at any moment, no); again:
-    told a model's name, from a thread, each time that its engine had died and is ready again."""
+    other processes may use the engines (a server's, yes; those of a process that may end at any moment, no); again,
+    down, progress: see Heard."""
 
-    def __init__(self, home: Path, *, shared: bool = True, again: Callable[[str], None] = lambda _: None) -> None:
-        self._home, self._shared, self._again = home, shared, again
+    def __init__(
+        self,
+        home: Path,
+        *,
+        shared: bool = True,
+        again: Callable[[str], None] = lambda _: None,
+        down: Callable[[str, str], None] = lambda _name, _why: None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._home, self._shared, self._heard = home, shared, Heard(again, down, progress)
         self._children: dict[str, Child] = {}
         self._lock = threading.RLock()
 
-    def start(self, models: Mapping[str, ModelConfig], *, timeout_s: float = READY_S) -> dict[str, Endpoint]:
+    def start(self, models: Mapping[str, ModelConfig], *, timeout_s: float | None = None) -> dict[str, Endpoint]:
         """Launch every model of `models` that is ours to launch, all at once; back when all answer.
 
-        Raises LaunchError, with the log's last lines, when one does not come up in time; the others are then stopped
-        too."""
-        launched = {name: config for name, config in models.items() if config.launched}
-        files = {name: model_file(name, config) for name, config in launched.items()}
+        timeout_s: how long that may take; None: as long as each model's settings say. Raises LaunchError, with the
+        log's last lines, when one does not come up in time; the others are then stopped too. ConfigError for a key that
+        is not set."""
+        programs = {name: program_of(name, config) for name, config in models.items() if config.launched}
         with self._lock:
             fresh = [
-                Child(name, files[name], config, self._home / "logs" / f"{name}.log", again=self._again)
-                for name, config in launched.items()
+                Child(name, program, self._home / "logs" / f"{name}.log", self._heard)
+                for name, program in programs.items()
                 if name not in self._children
             ]
             if not fresh:
@@ -80,13 +71,11 @@ class Supervisor:
                 with ThreadPoolExecutor(len(fresh), thread_name_prefix="launch") as pool:
                     started = [(child, pool.submit(child.start, timeout_s)) for child in fresh]
             except BaseException:  # a signal's exception, most likely: what loads for a minute must not be waited for
-                for child in fresh:
-                    child.stop()
+                _all_at_once(fresh)
                 raise
             failed = [error for _, future in started if (error := future.exception()) is not None]
             if failed:
-                for child in fresh:
-                    child.stop()
+                _all_at_once(fresh)
                 raise failed[0]
             self._children |= {child.name: child for child in fresh}
             if self._shared:
@@ -159,7 +148,7 @@ def running(home: Path, models: Mapping[str, ModelConfig]) -> dict[str, Endpoint
         return None
     if not engines or not _alive(pid):
         return None
-    if made != {name: made_of(name, model_file(name, config), config) for name, config in models.items()}:
+    if made != {name: made_of(name, config) for name, config in models.items()}:
         return None
     answering = all(fetch(f"{one.url}/models", one.api_key) == 200 for one in engines.values())
     return engines if answering else None

@@ -26,10 +26,19 @@ class Outages:
         self._clock = clock
         self._until: dict[str, float] = {}
         self._unheard: dict[str, int] = {}
+        self._down: dict[str, str] = {}
+
+    def down(self, model: str, why: str) -> None:
+        """A server that we started keeps dying: nothing goes there before it has answered."""
+        self._down[model] = why
+
+    def reason(self, model: str) -> str | None:
+        """Why a model is out of service; None: it is not."""
+        return self._down.get(model)
 
     def resting(self, model: str) -> bool:
         """Whether the model is to be left out now."""
-        return self._clock() < self._until.get(model, 0.0)
+        return model in self._down or self._clock() < self._until.get(model, 0.0)
 
     def trying(self, model: str) -> None:
         """A query goes to the model; where it was silent, no other does before this one has ended."""
@@ -38,6 +47,7 @@ class Outages:
 
     def answered(self, model: str) -> None:
         """Something came, or a server that we started is ready again after its end."""
+        self._down.pop(model, None)
         self._until.pop(model, None)
         self._unheard.pop(model, None)
 

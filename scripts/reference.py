@@ -20,6 +20,7 @@ from pointsman.api.app import create_app
 from pointsman.api.config import ServerConfig
 from pointsman.backends import EnginesConfig, Family, ModelConfig, Timeouts, load_families
 from pointsman.backends.hosted_fields import Spelling, spellings
+from pointsman.backends.launch_config import LaunchConfig
 from pointsman.domain import Sampling
 from pointsman.router import Router, Settings
 from pointsman.router.config import EscalateConfig, EvidenceConfig, ObjectiveConfig, PriceConfig, RouteConfig
@@ -30,6 +31,7 @@ NOTE = "<!-- Written by scripts/reference.py; do not edit. -->\n\n"
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Settings", "the top level", Settings),
     ("models.NAME", "one model", ModelConfig),
+    ("models.NAME.launch", "a server that Pointsman starts", LaunchConfig),
     ("models.NAME.timeouts", "how long a server may take", Timeouts),
     ("routes.NAME", "one way to answer", RouteConfig),
     ("routes.NAME.price", "what a route costs", PriceConfig),
@@ -40,6 +42,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("store", "the memory", StoreConfig),
     ("server", "the HTTP server", ServerConfig),
 )
+_ROOMS = ("backends.config", "backends.launch_config", "router.config")
+"""Where the sections are."""
 
 
 def configuration() -> str:
@@ -63,8 +67,8 @@ def configuration() -> str:
 
 def _type(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    for noise in ("typing.", "pathlib.", "pointsman.domain.", "pointsman.backends.config.", "pointsman.router.config."):
-        text = text.replace(noise, "")
+    for noise in ("typing", "pathlib", "pointsman.domain", *(f"pointsman.{room}" for room in _ROOMS)):
+        text = text.replace(f"{noise}.", "")
     return f"`{_cell(text)}`"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,7 @@ from .screen import err, out
 if TYPE_CHECKING:
     from types import FrameType
 
-    from ...backends import Endpoint
+    from ...backends import Supervisor
     from ...domain import Json
     from ...router.config import Settings
     from .worker_process import Worker
@@ -120,8 +120,8 @@ def _serve(where: Where, server: Json, notes: tuple[str, ...], signals: _Signals
         try:
             with signals.held():
                 worker.start()
-            endpoints = _start(settings, where, worker, reachable(listening), notes, exits)
-            _watch(worker, endpoints, signals)
+            supervisor = _start(settings, where, worker, reachable(listening), notes, exits)
+            _watch(worker, supervisor, signals)
         except _Told as told:
             signals.ignore()
             cut = told.number == signal.SIGINT and config.shutdown_grace_s > CTRL_C_GRACE_S
@@ -137,7 +137,7 @@ def _start(
     address: tuple[str, int],
     notes: tuple[str, ...],
     exits: ExitStack,
-) -> Mapping[str, Endpoint]:
+) -> Supervisor:
     """Bring up the engines and the store's tables while the worker starts; say what there is when all is ready."""
     from ...backends import Supervisor, load_modes
     from ...router.build import build_routes, launched, present_models
@@ -145,17 +145,34 @@ def _start(
 
     models, missing = present_models(settings)
     routes = build_routes(settings, models, load_modes(settings.modes))
-    supervisor = Supervisor(settings.home, again=worker.again)
+
+    def again(model: str) -> None:
+        _say(f"the server of {model} runs again")
+        worker.again(model)
+
+    def down(model: str, why: str) -> None:
+        _say(f"{model} is out of service: {why}")
+        worker.down(model, why)
+
+    supervisor = Supervisor(settings.home, again=again, down=down, progress=_say)
     with ThreadPoolExecutor(1, "pointsman-tables") as threads:
         tables = threads.submit(prepare_tables, settings)
         exits.callback(supervisor.stop)
-        endpoints = supervisor.start(launched(models))
-        worker.tell(endpoints)
+        supervisor.start(launched(models))
+        _tell(worker, supervisor)
         problem = tables.result()
     ready = worker.await_ready(*address, _say)
     setup = Setup(settings, where, routes, missing, (*notes, *([problem] if problem else [])))
     show(out(), setup, address, ready)
-    return endpoints
+    return supervisor
+
+
+def _tell(worker: Worker, supervisor: Supervisor) -> None:
+    """Tell a worker where the engines are, and which of them keep dying."""
+    worker.tell(supervisor.endpoints())
+    for name, status in supervisor.status().items():
+        if status.state == "down":
+            worker.down(name, status.problem or "")
 
 
 def prepare_tables(settings: Settings) -> str | None:
@@ -174,7 +191,7 @@ def _say(sentence: str) -> None:
     err().print(f"pointsman: {sentence}", markup=False, soft_wrap=True)
 
 
-def _watch(worker: Worker, endpoints: Mapping[str, Endpoint], signals: _Signals) -> None:
+def _watch(worker: Worker, supervisor: Supervisor, signals: _Signals) -> None:
     """Start the worker again whenever it ends by itself, with growing pauses. Ends by `_Told` only."""
     pause, longest = BACK_OFF_S
     while True:
@@ -186,5 +203,5 @@ def _watch(worker: Worker, endpoints: Mapping[str, Endpoint], signals: _Signals)
         threading.Event().wait(pause)
         with signals.held():
             worker.start()
-        worker.tell(endpoints)
+        _tell(worker, supervisor)
         pause = min(2 * pause, longest)

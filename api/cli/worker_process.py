@@ -89,6 +89,12 @@ class Worker:
             if self._told:
                 self._say(model)
 
+    def down(self, model: str, why: str) -> None:
+        """Say that a model's engine keeps dying, and why."""
+        with self._lock:
+            if self._told:
+                self._say({model: why})
+
     def _say(self, told: object) -> None:
         """Write a line."""
         pipe = self._running.stdin

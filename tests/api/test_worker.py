@@ -178,17 +178,17 @@ def test_an_engine_that_can_never_be_opened_ends_it(
 
 
 async def test_the_parents_line_is_taken_in_pieces_and_its_leaving_is_seen() -> None:
-    """However the line comes; of those that follow, the names of models that are back are heard, the rest is ignored;
-    and the end of the pipe is told once."""
+    """However the line comes; of those that follow, the names of models that are back are heard, and which keep dying,
+    the rest is ignored; and the end of the pipe is told once."""
     reading, writing = os.pipe()
-    gone, heard = asyncio.Event(), asyncio.Queue[str]()
-    parent = Parent(gone.set, heard.put_nowait, reading)
+    gone, heard = asyncio.Event(), asyncio.Queue[object]()
+    parent = Parent(gone.set, heard.put_nowait, lambda *down: heard.put_nowait(down), reading)
     first = (b'{"digits": {"url": "http://127.0.0.1:1/v1"', b', "api_key": "k"}}\n{"digits"', b": 5}\n")
-    for piece in (*first, b'nonsense\n5\n"dig', b'its"\n"ch\xc3\xa9ri"\n'):
+    for piece in (*first, b'nonsense\n5\n"dig', b'its"\n"ch\xc3\xa9ri"\n{"digits": "it ', b'died"}\n'):
         os.write(writing, piece)
     async with asyncio.timeout(10):
         assert await parent.endpoints == {"digits": Endpoint("http://127.0.0.1:1/v1", "k")}
-        assert [await heard.get(), await heard.get()] == ["digits", "chéri"]
+        assert [await heard.get() for _ in range(3)] == ["digits", "chéri", ("digits", "it died")]
         assert not gone.is_set()
         os.close(writing)
         await gone.wait()

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pointsman.backends import EMBEDDED, Endpoint, ModelConfig, Supervisor, embedded_path, running
-from pointsman.backends.child import fetch, made_of
+from pointsman.backends.answering import fetch
+from pointsman.backends.programs import made_of
 from pointsman.errors import LaunchError
 
 DIGITS = ModelConfig(embedded="digits", slots=1)
@@ -246,7 +247,7 @@ def test_a_state_file_whose_engines_do_not_answer_is_no_running_server(tmp_path:
     (tmp_path / "run").mkdir()
     file = embedded_path("digits")
     assert file is not None
-    row = {"url": "http://127.0.0.1:9/v1", "api_key": "k", "made": made_of("digits", file, DIGITS)}
+    row = {"url": "http://127.0.0.1:9/v1", "api_key": "k", "made": made_of("digits", DIGITS)}
     (tmp_path / "run" / "engines.json").write_text(json.dumps({"pid": os.getpid(), "engines": {"digits": row}}))
     assert running(tmp_path, {"digits": DIGITS}) is None
     assert Endpoint("u", "k") == Endpoint(url="u", api_key="k")

@@ -69,3 +69,19 @@ def test_after_its_rest_one_query_tries_and_the_others_wait_for_its_word() -> No
     assert not outages.resting("q")
     outages.trying("q")
     assert not outages.resting("q"), "a model that answers is tried by everybody"
+
+
+def test_a_server_that_keeps_dying_rests_until_it_has_answered() -> None:
+    """Not for a time: whoever starts it says when. A query that names it, and fails, changes nothing."""
+    clock = Clock()
+    outages = Outages(clock)
+    outages.down("q", "it ended 6 times in a row")
+    clock.now += 10 * REST_S
+    outages.trying("q")
+    outages.failed("q", BackendUnavailable("cannot be reached", backend="q"))
+    clock.now += 10 * REST_S
+    assert outages.resting("q")
+    assert (outages.reason("q"), outages.reason("other")) == ("it ended 6 times in a row", None)
+    outages.answered("q")
+    assert not outages.resting("q")
+    assert outages.reason("q") is None
