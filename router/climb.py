@@ -7,7 +7,7 @@ an artifact (classifiers/ladder_model.py), the structure from ladder.py; what is
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..classifiers.ladder_model import LadderModel, StateModel
 from ..classifiers.ladder_table import LadderTable, table_of
 from ..domain import Attempt, Finish, Purpose
 from .ladder import Action, Answer, Ladder, Purchase, State, fixed_route, serving_ladder, state_actions
+from .swapping import Load, Loads, gains
 
 Floats: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
@@ -27,12 +28,13 @@ Doubles: TypeAlias = NDArray[np.float64]
 @dataclass(frozen=True, slots=True, eq=False)
 class Climb:
     """How a query may climb: the fitted ladder, the place of the price of an error, the query's lexical features, and
-    by what long answers are compared."""
+    by what long answers are compared. factor: today's prices by those that it was fitted at."""
 
     model: LadderModel
     price: int
     features: Floats
     embedder: Embedder | None = None
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Rung:
     final: nothing else can follow, so its answer may stream. p_correct, p_reference: probability that the answer
     given is right, and the best fixed route's; None where nothing was fitted or nothing is answered yet. little: too
     few training questions were here, or none like this one, to say what is worth its price; the route is then that of
-    the best fixed route's next step, and whoever is to be safe answers."""
+    the best fixed route's next step, and whoever is to be safe answers. stays: what would have been loaded if that were
+    for nothing, where something else is done; gains: see swapping.gains."""
 
     route: str
     bought: int | None
@@ -50,11 +53,15 @@ class Rung:
     p_correct: float | None = None
     p_reference: float | None = None
     little: bool = False
+    stays: Load | None = None
+    gains: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -> Rung | None:
-    """What to do after this evidence. can: the routes that can serve now. None where the ladder has nothing to say: no
-    purchase is possible and no answer is whole."""
+def next_rung(
+    climb: Climb, evidence: Sequence[Attempt], can: Collection[str], loads: Loads | None = None
+) -> Rung | None:
+    """What to do after this evidence. can: the routes that can serve now; loads: what would have to be loaded for which
+    of them. None where the ladder has nothing to say: no purchase is possible and no answer is whole."""
     model = climb.model
     ladder = ladder_of(model)
     answers = _answers(model, evidence)
@@ -67,8 +74,16 @@ def next_rung(climb: Climb, evidence: Sequence[Attempt], can: Collection[str]) -
         return None
     table = table_of(model, climb.price)
     predicted = table.predict_one(state, _row(table, climb, answers, evidence))
-    place = _best(model.states[state], predicted, allowed)
-    return _rung(model, ladder, state, actions[place], answers, predicted, can)
+    fitted = model.states[state]
+    needed = [_load(ladder, action, answers, evidence, loads or {}) for action in actions] if loads else ()
+    place = _best(fitted, predicted, allowed, needed, climb.factor)
+    rung = _rung(model, ladder, state, actions[place], answers, predicted, can)
+    if not needed or predicted is None:
+        return rung
+    free = _best(fitted, predicted, allowed, (), climb.factor)
+    worth = {str(at): climb.factor * gain for at, gain in enumerate(_gains(fitted, predicted).tolist()) if allowed[at]}
+    missing = {str(at): load for at, load in enumerate(needed) if load is not None}
+    return replace(rung, stays=needed[free], gains=gains(worth.items(), missing))
 
 
 def ladder_of(model: LadderModel) -> Ladder:
@@ -169,14 +184,40 @@ def _allowed(
     return given.finish in (Finish.STOP, Finish.TOOL_CALLS) and bool((given.answer or "").strip())
 
 
-def _best(fitted: StateModel, predicted: Doubles | None, allowed: Sequence[bool]) -> int:
-    """The place of the possible action with the greatest gain, ties to what the best fixed route would do; without
-    predictions that, or the last possible one."""
+def _load(
+    ladder: Ladder, action: Action, answers: dict[str, int], evidence: Sequence[Attempt], loads: Loads
+) -> Load | None:
+    """What would have to be loaded for an action; an answer that is there and whole needs nothing."""
+    route = ladder.tracks[action.track].route
+    if isinstance(action, Answer) and evidence[answers[route]].finish is not Finish.LENGTH:
+        return None
+    return loads.get(route)
+
+
+def _gains(fitted: StateModel, predicted: Doubles) -> Doubles:
+    """What each action is expected to gain, at the prices that the ladder was fitted at."""
+    return predicted[len(fitted.answerable) + 1 :]
+
+
+def _best(
+    fitted: StateModel,
+    predicted: Doubles | None,
+    allowed: Sequence[bool],
+    needed: Sequence[Load | None],
+    factor: float,
+) -> int:
+    """The place of the possible action with the greatest gain, the loads that are `needed` charged, ties to what the
+    best fixed route would do; without predictions that, or the last possible one."""
     places = [place for place, able in enumerate(allowed) if able]
     if predicted is None:
         return fitted.default if allowed[fitted.default] else places[-1]
-    gains = predicted[len(fitted.answerable) + 1 :]
-    return max(places, key=lambda place: (float(gains[place]), place == fitted.default))
+    gain = _gains(fitted, predicted)
+
+    def net(place: int) -> float:
+        load = needed[place] if needed else None
+        return float(gain[place]) - (load.charge / factor if load is not None else 0.0)
+
+    return max(places, key=lambda place: (net(place), place == fitted.default))
 
 
 def _rung(

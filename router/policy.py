@@ -7,13 +7,14 @@ tables (jobs/evaluation/replay.py) run the same decisions: what is evaluated is 
 The rule: among the routes that can serve, take the one with the greatest `error_price * p_correct - cost`. The price of
 an error comes from the objective (objectives.py). Where nothing is known the safe route answers. A route whose tokens
 were never counted has no cost (NaN) to compare by, so it is not offered. Where a ladder was learnt and the objective
-asks for it, evidence is bought first: the ladder says what, and when it is enough (climb.py).
+asks for it, evidence is bought first: the ladder says what, and when it is enough (climb.py). A route whose model would
+have to be loaded is charged for that (swapping.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TypeAlias
 
@@ -21,8 +22,9 @@ from ..domain import Attempt, Estimate, Finish, Purpose, Query, Route
 from ..errors import BackendUnavailable
 from .climb import Climb, Rung, explained, next_rung
 from .objectives import Climbing, Fixed, Plan, Priced
+from .swapping import Load, Loads, gains
 
-VERSION = "expected-utility-3"
+VERSION = "expected-utility-4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Terms:
     which always wins. fixed: the route that the owner's `observe` names. escalate: whether an unfinished or empty
     answer may be followed by a dearer route's; cut_thoughts: so may one whose thought was cut at its budget. unplanned:
     why there is no plan. climb: the ladder to go up, None: decide on the text. complaint: the caller says that the last
-    answer was wrong. beyond: the text is unlike all that the estimates were learnt from."""
+    answer was wrong. beyond: the text is unlike all that the estimates were learnt from. loads: what would have to be
+    loaded for which route."""
 
     routes: Sequence[Route]
     plan: Plan | None
@@ -47,14 +50,16 @@ class Terms:
     climb: Climb | None = None
     complaint: bool = False
     beyond: bool = False
+    loads: Loads = field(default_factory=dict[str, Load])
 
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """Run this route and look at its answer before deciding."""
+    """Run this route and look at its answer before deciding. gains: as in Commit."""
 
     route: str
     reason: str
+    gains: Mapping[str, float] = field(default_factory=dict[str, float], compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Commit:
     with resume, of the beginning that is gone on with.
 
     confidence: probability that the answer is right, as the evidence says; None: as the text says. little: neither can
-    say it."""
+    say it. gains: what each model that is not loaded would have been worth above those that are (swapping.gains)."""
 
     route: str
     reason: str
@@ -71,6 +76,7 @@ class Commit:
     confidence: float | None = None
     resume: bool = False
     little: bool = False
+    gains: Mapping[str, float] = field(default_factory=dict[str, float], compare=False)
 
 
 Step: TypeAlias = Buy | Commit
@@ -90,35 +96,47 @@ def next(  # noqa: A001 - the name that the design gives it
     if not left:
         raise BackendUnavailable("no route can serve this query now", backend=", ".join(sorted(failed)) or "all")
     if terms.climb is not None and terms.fixed is None and not terms.complaint:
-        rung = next_rung(terms.climb, evidence, {route.name for route in left})
+        rung = next_rung(terms.climb, evidence, {route.name for route in left}, terms.loads)
         if rung is not None and rung.little:
             return _little(evidence, left, terms, explained(terms.climb, evidence))
         if rung is not None:
-            return _climb(rung, terms.climb, evidence, failed)
+            return _climb(rung, terms, terms.climb, evidence, failed)
     bought = [i for i in answers if evidence[i].error is None and evidence[i].route not in failed]
     if bought:
         return _after(evidence, bought[-1], left, estimates, cut_thoughts=terms.cut_thoughts)
     step = _choose(left, estimates, terms)
     if failed:
-        step = Commit(step.route, f"{step.reason}; {', '.join(sorted(failed))} failed")
+        step = Commit(step.route, f"{step.reason}; {', '.join(sorted(failed))} failed", gains=step.gains)
     if terms.escalate and any(_dearer(route, step.route, left) for route in left):
-        return Buy(step.route, step.reason)
+        return Buy(step.route, step.reason, step.gains)
     return step
 
 
-def _climb(rung: Rung, climb: Climb, evidence: Sequence[Attempt], failed: set[str]) -> Step:
+def _climb(rung: Rung, terms: Terms, climb: Climb, evidence: Sequence[Attempt], failed: set[str]) -> Step:
     """The ladder's next rung as a step, and what the evidence said in a sentence."""
     shown = explained(climb, evidence)
     because = f"{shown}: " if shown else ""
-    lost = f"; {', '.join(sorted(failed))} failed" if failed else ""
+    lost = _loading(rung.route, rung.stays, terms)
+    lost += f"; {', '.join(sorted(failed))} failed" if failed else ""
     if rung.bought is not None:
         p, best = rung.p_correct or 0.0, rung.p_reference or 0.0
         reason = f"{because}{p:.0%} likely right, {climb.model.reference} {best:.0%}{lost}"
-        return _given(Commit(rung.route, reason, rung.bought, rung.p_correct), evidence)
+        return _given(Commit(rung.route, reason, rung.bought, rung.p_correct, gains=rung.gains), evidence)
     if rung.final:
         reason = f"{because}{rung.route} answers{lost}" if shown else f"no evidence is worth its price{lost}"
-        return Commit(rung.route, reason, confidence=rung.p_correct)
-    return Buy(rung.route, f"{because}{rung.route}'s answer is worth its price as evidence{lost}")
+        return Commit(rung.route, reason, confidence=rung.p_correct, gains=rung.gains)
+    return Buy(rung.route, f"{because}{rung.route}'s answer is worth its price as evidence{lost}", rung.gains)
+
+
+def _loading(chosen: str, better: Load | None, terms: Terms) -> str:
+    """What loading has to do with a choice; empty where it has nothing. better: of the route that would have been
+    chosen if nothing had to be loaded, where that is another one."""
+    if chosen in terms.loads:
+        return f"; {terms.loads[chosen]}"
+    if better is None:
+        return ""
+    model = {route.name: route.model for route in terms.routes}[chosen]
+    return f"; stays with {model}: {better}"
 
 
 def _little(evidence: Sequence[Attempt], left: Sequence[Route], terms: Terms, shown: str) -> Commit:
@@ -158,7 +176,7 @@ def _choose(routes: Sequence[Route], estimates: Mapping[str, Estimate], terms: T
         return _instead(known, estimates, terms.plan)
     if terms.beyond:
         return replace(_safe(routes, terms, "little evidence (no text like this was learnt from)"), little=True)
-    return _best(known, estimates, terms.plan)
+    return _best(known, estimates, terms.plan, terms)
 
 
 def _safe(routes: Sequence[Route], terms: Terms, why: str) -> Commit:
@@ -179,19 +197,33 @@ def _likeliest(routes: Sequence[Route], estimates: Mapping[str, Estimate]) -> st
     return max(routes, key=lambda r: (estimates[r.name].p_correct, -estimates[r.name].cost)).name
 
 
-def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Priced) -> Commit:
-    """Greatest expected utility; ties go to the cheaper route."""
+def _best(routes: Sequence[Route], estimates: Mapping[str, Estimate], plan: Priced, terms: Terms) -> Commit:
+    """Greatest expected utility; ties go to the cheaper route. Under a limit on the cost of a query a load counts
+    whole: what others have forgone is no concern of it."""
+    loads = terms.loads
 
-    def utility(route: Route) -> tuple[float, float]:
-        e = estimates[route.name]
-        return plan.error_price * e.p_correct - e.cost, -e.cost
+    def worth(name: str) -> float:
+        return plan.error_price * estimates[name].p_correct - estimates[name].cost
 
-    allowed = [r for r in routes if plan.max_cost is None or estimates[r.name].cost <= plan.max_cost]
+    def whole(name: str) -> float:
+        return estimates[name].cost + (loads[name].cost if name in loads else 0.0)
+
+    def utility(route: Route, *, charged: bool) -> tuple[float, float]:
+        charge = loads[route.name].charge if charged and route.name in loads else 0.0
+        return worth(route.name) - charge, -estimates[route.name].cost
+
+    allowed = [r for r in routes if plan.max_cost is None or whole(r.name) <= plan.max_cost]
     if not allowed:
-        cheapest = min(routes, key=lambda r: estimates[r.name].cost)
+        cheapest = min(routes, key=lambda r: whole(r.name))
         return Commit(cheapest.name, "every route is expected to cost more than max_cost: the cheapest answers")
-    best = max(allowed, key=utility)
-    return Commit(best.name, _reason(best, allowed, estimates))
+    best = max(allowed, key=lambda r: utility(r, charged=True))
+    if not loads:
+        return Commit(best.name, _reason(best, allowed, estimates))
+    possible = [r for r in routes if plan.max_cost is None or estimates[r.name].cost <= plan.max_cost]
+    free = max(possible, key=lambda r: utility(r, charged=False))
+    told = _loading(best.name, loads.get(free.name), terms)
+    left = gains(((r.name, worth(r.name)) for r in allowed), loads) if plan.max_cost is None else {}
+    return Commit(best.name, f"{_reason(best, allowed, estimates)}{told}", gains=left)
 
 
 def _reason(best: Route, routes: Sequence[Route], estimates: Mapping[str, Estimate]) -> str:
