@@ -40,6 +40,17 @@ def continues(config: ModelConfig) -> bool:
     return spoken.continues is not None or (config.template is not None and spoken.raw_markers)
 
 
+def keeps_budgets(config: ModelConfig) -> bool:
+    """Whether thinking budgets are kept on the model's engine, by itself or by two passes, as far as its dialect says;
+    else it can only be asked to keep them."""
+    if config.engine == "transformers":
+        return True
+    if config.budget == "prompt" or (config.hosted and config.dialect is None):
+        return False
+    spoken = dialect(config.dialect or config.engine)
+    return spoken.budget is not None or spoken.continues is not None or config.template is not None
+
+
 def _guard(name: str, config: ModelConfig, families: Sequence[Family] | None) -> Guard | None:
     """What keeps the text of users from switching a model in this process, whose tokenizer never makes control tokens
     of it; None where the owner wants none."""

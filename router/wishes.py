@@ -4,7 +4,7 @@ hold colons, slashes and parentheses of their own; a name that is known as it st
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..domain import Route, Tier, Wish
@@ -78,10 +78,10 @@ def candidates(wish: Wish, routes: Sequence[Route]) -> tuple[tuple[Route, ...], 
     none can do it, or mode and budget contradict each other."""
     wish = _settled(wish)
     if wish.route is not None:
-        route = _altered(next(r for r in routes if r.name == wish.route), wish)
+        (route,) = _fitting([_altered(next(r for r in routes if r.name == wish.route), wish)], wish)
         return (route,), route.name
     if wish.model is not None:
-        route = _of_model(wish, [r for r in routes if r.model == wish.model])
+        (route,) = _fitting([_of_model(wish, [r for r in routes if r.model == wish.model])], wish)
         return (route,), route.name
     left = list(routes)
     if wish.tier is not None:
@@ -102,9 +102,24 @@ def candidates(wish: Wish, routes: Sequence[Route]) -> tuple[tuple[Route, ...], 
     made: dict[str, Route] = {}
     for route in (_altered(r, wish) for r in left):
         made.setdefault(route.name, route)  # two budgets of one model become the same route
-    altered = tuple(made.values())
+    altered = _fitting(made.values(), wish)
     free = replace(wish, objective=None) == Wish()  # then one route is all there is, not what was asked for
     return altered, altered[0].name if len(altered) == 1 and not free else None
+
+
+def _fitting(routes: Iterable[Route], wish: Wish) -> tuple[Route, ...]:
+    """Those whose context holds the thinking budget that is asked for by name. Raises BadRequest where none does."""
+    asked = list(routes)
+    budget = wish.thinking_budget or 0
+    fits = tuple(r for r in asked if r.capabilities.context is None or budget < r.capabilities.context)
+    if asked and not fits:
+        most = max(asked, key=lambda r: r.capabilities.context or 0)
+        raise BadRequest(
+            f"A thinking budget of {budget} tokens does not fit: the context of {most.model} is "
+            f"{most.capabilities.context} tokens, prompt and answer included.",
+            field="thinking_budget",
+        )
+    return fits
 
 
 def _settled(wish: Wish) -> Wish:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.domain import Objective, Price, Route, Tier, Wish
+from pointsman.domain import Capabilities, Objective, Price, Route, Tier, Wish
 from pointsman.errors import BadRequest, UnknownModel
 from pointsman.router.wishes import MAX_THINKING_BUDGET, candidates, check_budget, parse_model_name
 
@@ -106,6 +108,16 @@ def test_a_model_with_a_known_budget_is_that_route(routes: tuple[Route, ...]) ->
 def test_a_model_with_another_budget_is_a_route_of_its_own(routes: tuple[Route, ...]) -> None:
     found, fixed = candidates(Wish(model="digits", thinking_budget=64), routes)
     assert (found[0].name, found[0].mode, found[0].thinking_budget, fixed) == ("digits(64)", "think", 64, "digits(64)")
+
+
+@pytest.mark.parametrize("wish", [Wish(model="digits", thinking_budget=2048), Wish(route="full", thinking_budget=9999)])
+def test_a_budget_above_the_context_is_refused_with_the_context(wish: Wish, routes: tuple[Route, ...]) -> None:
+    small = tuple(replace(r, capabilities=Capabilities(context=2048)) for r in routes)
+    with pytest.raises(BadRequest, match="does not fit: the context of digits is 2048 tokens") as caught:
+        candidates(wish, small)
+    assert caught.value.field == "thinking_budget"
+    assert candidates(replace(wish, thinking_budget=2047), small)[0][0].thinking_budget == 2047
+    assert candidates(wish, routes)[0], "where the context is not known, nobody can tell"
 
 
 def test_off_turns_a_thinking_route_direct(routes: tuple[Route, ...]) -> None:
