@@ -223,7 +223,9 @@ class Estimate:
     """What one route is expected to do with one query. `_se` are standard errors of the estimate.
 
     p_correct in [0, 1]; tokens are counts; cost in currency; latency_ms None where nothing was measured. measured:
-    whether p_correct rests on outcomes; else on a convention, and says nothing of this query."""
+    whether p_correct rests on outcomes; else on a convention, and says nothing of this query. load_ms: how long the
+    route's model would have to be loaded first (None: it is in memory, or not known); load_cost: what this query is
+    charged for it, in currency, on top of cost."""
 
     route: str
     p_correct: float
@@ -235,6 +237,8 @@ class Estimate:
     cost_se: float
     latency_ms: float | None = None
     measured: bool = True
+    load_ms: float | None = None
+    load_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +303,7 @@ class Decision:
             lines.append(
                 f"  {mark} {name:12} {right}, "
                 f"{e.output_tokens:6.0f} ± {e.output_tokens_se:.0f} tokens, cost {e.cost:.3g}"
+                + ("" if e.load_ms is None else f", load {e.load_ms / 1000:.1f} s at {e.load_cost:.3g}")
             )
         return "\n".join(lines) + ">"
 

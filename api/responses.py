@@ -94,6 +94,8 @@ class EstimateBody(BaseModel):
     cost: float
     cost_se: float
     latency_ms: float | None
+    load_ms: float | None = Field(description="time to load its model first; null: it is in memory, or not known")
+    load_cost: float = Field(description="currency that the query is charged for the load, on top of cost")
 
 
 class ObjectiveBody(BaseModel):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         TokenLogprob,
         ToolCallDelta,
     )
-    from .engines import continues, create
-    from .families import load_families, parameters
+    from .engines import continues, create, keeps_budgets
+    from .families import load_families, parameters, weights_from_name
     from .family_rows import Family
     from .hosted_prices import listed
     from .identity import Identity, identify
@@ -80,6 +80,7 @@ _WHERE = {
     "budget_problem": "least",
     "check_model": "preflight",
     "continues": "engines",
+    "keeps_budgets": "engines",
     "create": "engines",
     "dialect": "dialects",
     "embedded_path": "embedded",
@@ -98,6 +99,7 @@ _WHERE = {
     "sharing": "memory",
     "suspect": "spellings",
     "two_pass": "budget",
+    "weights_from_name": "families",
 }
 
 __all__ = [
@@ -142,6 +144,7 @@ __all__ = [
     "gone_on",
     "identify",
     "in_memory",
+    "keeps_budgets",
     "key_of",
     "listed",
     "load_families",
@@ -154,6 +157,7 @@ __all__ = [
     "sharing",
     "suspect",
     "two_pass",
+    "weights_from_name",
 ]
 
 

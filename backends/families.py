@@ -93,6 +93,17 @@ def parameters_from_name(name: str) -> float | None:
     return None
 
 
+def weights_from_name(name: str) -> float | None:
+    """Parameters that have to be read to load a model, in billions, as far as its name says: `30B-A3B` 30,
+    `8x7B` 56."""
+    for part in (_short(name).lower(), name.lower()):
+        if experts := _EXPERTS.search(part):
+            return float(experts[1]) * float(experts[2])
+        if (size := _largest_unit(_SIZE.findall(part))) is not None:
+            return size
+    return None
+
+
 def parameters(
     names: Iterable[str], counted: float | None = None, table: Sequence[Family] | None = None
 ) -> float | None:

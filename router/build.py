@@ -6,6 +6,7 @@ the store, and must not wait for the rest."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ..backends import (
     Identity,
     Mode,
     ModelConfig,
+    Swapping,
     budget_problem,
     continues,
     embedded_path,
@@ -26,16 +28,21 @@ from ..backends import (
     names_of,
     parameters,
 )
+    sharing,
+    weights_from_name,
 from ..domain import Capabilities, Price, Route
 from ..errors import BackendError, BadRequest, ConfigError
 from ..store import Store, StoreConfig, open_store
 from .config import RouteConfig, Settings
 from .modes import could, mode_of, unable
-from .pricing import assumed_price, check_prices
+from .pricing import PER, assumed_price, check_prices
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from .decide import Decider
 
+    from .loaded import Loaded, Resident
 CAPABILITIES_S = 5.0
 """How long a model's server may take to say what the model can do."""
 
@@ -190,6 +197,35 @@ def store_config(settings: Settings) -> StoreConfig:
 async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilities]:
     """What each engine says of its model, all asked at the same time; one that cannot be reached, or says nothing for
     so long, is left out."""
+def build_loaded(
+    models: Mapping[str, ModelConfig], routes: Sequence[Route], engines: Mapping[str, Engine]
+) -> Loaded | None:
+    """What follows which of these models are in memory, on servers that swap them; None where there is nothing to
+    choose: no such server, or one model behind all routes. Raises ConfigError."""
+    from .loaded import Loaded
+
+    prices = {name: max((r.price.output for r in routes if r.model == name), default=0.0) / PER for name in engines}
+    servers: list[dict[str, Resident]] = []
+    for names in sharing({name: models[name] for name in engines}):
+        told = {models[name].second_price for name in names} - {None}
+        if len(told) > 1:
+            raise ConfigError(
+                f"{' and '.join(names)} are on one server: a second of it has one price",
+                field=f"models.{names[0]}.second_price",
+            )
+        on = {name: engine for name in names if isinstance(engine := engines[name], Swapping)}
+        servers.append({name: _resident(name, models[name], engine, prices[name]) for name, engine in on.items()})
+    servers = [server for server in servers if server]
+    return Loaded(servers) if servers and len({route.model for route in routes}) > 1 else None
+
+
+def _resident(name: str, model: ModelConfig, engine: Swapping, output: float) -> Resident:
+    from .loaded import Resident
+
+    size = next((size for one in names_of(name, model) if (size := weights_from_name(one)) is not None), None)
+    return Resident(engine, output, model.load_s, model.second_price, size or model.parameters)
+
+
 
     async def ask(engine: Engine) -> Capabilities | None:
         try:

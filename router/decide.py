@@ -20,9 +20,11 @@ from . import policy
 from .certificates import Certificates
 from .climb import Climb
 from .conversation import complains
+from .loaded import Loaded
 from .modes import fitting
 from .objectives import Climbing, Plan, Point, on_text, plan
 from .pricing import changed_by, expected_cost
+from .swapping import with_loads
 from .token_counts import TokenCounts, has_images
 from .wishes import candidates
 
@@ -76,12 +78,14 @@ class Considered:
 class Learnt:
     """An artifact that speaks for the routes at hand, and which column is which route.
 
-    curve: its policy's points at today's prices; empty where they cannot be told, and `warning` says why."""
+    curve: its policy's points at today's prices; empty where they cannot be told, and `warning` says why. factor:
+    today's prices by those that it was trained at."""
 
     artifact: Artifact
     columns: Mapping[str, int]
     curve: tuple[Point, ...]
     warning: str | None = None
+    factor: float = 1.0
 
 
 def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
@@ -111,7 +115,7 @@ def learnt(artifact: Artifact, routes: Sequence[Route]) -> Learnt | None:
         for p in artifact.policy
         if p.rung is None or artifact.ladder is not None
     )
-    return Learnt(artifact, columns, curve)
+    return Learnt(artifact, columns, curve, factor=factor)
 
 
 def unknown(trained: Collection[RouteKey], routes: Sequence[Route]) -> tuple[str, ...]:
@@ -133,6 +137,7 @@ class Decider:
         self.counts = counts or TokenCounts()
         self.outages = Outages()
         self.certificates = Certificates()
+        self.loaded: Loaded | None = None
         self._learnt: Learnt | None = None
 
     @property
@@ -154,6 +159,7 @@ class Decider:
         serving = routes if wished is not None else self._able(query, routes)
         objective = wish.objective or self.standing.objective
         features, embedding, estimates, beyond = self._estimate(query, serving, found)
+        loads = self.loaded.loads(serving) if self.loaded is not None else {}
         fixed = self.standing.observed if wish == Wish() else None
         wanted, escalate = _plan(objective, found, buying=fixed is None), self.standing.escalate and wished is None
         climb = _climb(wanted, found, features, self.embedder)
@@ -171,13 +177,14 @@ class Decider:
             cut_thoughts=self.standing.cut_thoughts,
             complaint=complains(query),
             beyond=beyond,
+            loads=loads,
             **({"unplanned": REPRICED} if found and found.warning else {}),
         )
         return Considered(
             query,
             terms,
             {route.name: route for route in serving},
-            estimates,
+            with_loads(estimates, loads),
             objective,
             found.artifact.id if found else None,
             features,
@@ -187,6 +194,15 @@ class Decider:
             (time.perf_counter() - started) * 1000,
             forgone,
         )
+
+    def step(self, considered: Considered, evidence: Sequence[Attempt]) -> policy.Step:
+        """What to do next for a query that is being served, by what is in memory now. Raises BackendUnavailable."""
+        if self.loaded is None:
+            return policy.next(considered.query, evidence, considered.estimates, considered.terms)
+        terms = replace(considered.terms, loads=self.loaded.loads(considered.terms.routes))
+        step = policy.next(considered.query, evidence, considered.estimates, terms)
+        self.loaded.forgo(step.gains)
+        return step
 
     def decide(self, query: Query, wish: Wish | None = None) -> tuple[Decision, Considered]:
         """The decision on the text alone, nothing bought."""
@@ -261,7 +277,7 @@ def _climb(
     """The ladder, where the plan is to go up one."""
     if found is None or found.artifact.ladder is None or not isinstance(wanted, Climbing) or features is None:
         return None
-    return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32), embedder)
+    return Climb(found.artifact.ladder, wanted.rung, np.asarray(features, np.float32), embedder, found.factor)
 
 
 def _measured(known: Estimate | None) -> float | None:

@@ -155,7 +155,7 @@ class Live:
 
     def _next(self, run: Run) -> policy.Step:
         try:
-            return policy.next(run.considered.query, run.attempts, run.considered.estimates, run.considered.terms)
+            return self.decider.step(run.considered, run.attempts)
         except BackendUnavailable:
             raise run.failure or BackendUnavailable("no route can serve this query", backend="all") from None
 

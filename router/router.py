@@ -43,6 +43,7 @@ from .modes import mode_of
 from .objectives import as_objective
 from .queries import Askable, as_query
 from .serving import Refresher
+from .timed import Timed
 from .wishes import check_budget, parse_model_name
 
 log = logging.getLogger(__name__)
@@ -250,11 +251,22 @@ class Router:
     async def open_engines(self, endpoints: Mapping[str, Endpoint], models: Collection[str] | None = None) -> bool:
         """Open the way to these models (None: to all) and learn what each can do; whether all told
         (`learn_capabilities`). Raises ConfigError, MissingExtra."""
-        self.engines.update(build.build_engines(self._named(models), endpoints, self.settings.engines, self.families))
+        opened = build.build_engines(self._named(models), endpoints, self.settings.engines, self.families)
+        self.engines.update(opened)
         self._endpoints = {**self._endpoints, **endpoints}
+        await self._follow(opened)
         told = await self.learn_capabilities()
         await self.learn_checks()
         return told
+
+    async def _follow(self, opened: Mapping[str, Engine]) -> None:
+        """Follow from now on which of these models are in memory, where their servers swap them."""
+        if self.decider.loaded is not None:
+            await self.decider.loaded.stop()
+        self.decider.loaded = loaded = build.build_loaded(self.models, self.routes, opened)
+        if loaded is not None:
+            self.engines.update({name: Timed(opened[name], loaded) for name in loaded.models})
+            await loaded.start()
 
     def _named(self, models: Collection[str] | None) -> dict[str, ModelConfig]:
         return {name: model for name, model in self.models.items() if models is None or name in models}
@@ -292,6 +304,7 @@ class Router:
         return told
 
     async def _close_engines(self) -> None:
+        await self._follow({})
         for engine in self.engines.values():
             await engine.aclose()
         self.engines.clear()

@@ -13,8 +13,10 @@ algorithm for metrical task system, J. ACM 39, 1992), with forgetting.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from ..domain import Estimate
 
 HALF_LIFE = 256
 """Queries after which what was forgone counts half."""
@@ -68,6 +70,16 @@ def remembered(forgone: Mapping[str, float], gained: Mapping[str, float]) -> dic
     """What staying has forgone, by model, after a query for which these gains were left (`gains`). A query that is
     better off with what is loaded takes back as much."""
     return {**forgone, **{model: max(0.0, KEEP * forgone.get(model, 0.0) + gain) for model, gain in gained.items()}}
+
+
+def with_loads(estimates: Mapping[str, Estimate], loads: Loads) -> Mapping[str, Estimate]:
+    """The estimates, with what each route would have to wait and pay for its model to be loaded."""
+    if not loads:
+        return estimates
+    return {
+        name: replace(e, load_ms=1000 * loads[name].seconds, load_cost=loads[name].charge) if name in loads else e
+        for name, e in estimates.items()
+    }
 
 
 def load_seconds(measured: float | None, told: float | None, parameters: float | None) -> tuple[float, bool]:

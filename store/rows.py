@@ -258,10 +258,11 @@ def _price_of(row: Row) -> Price:
 
 
 def _estimate_of(values: Json) -> Estimate:
-    others = ("route", "latency_ms", "measured")
+    others = ("route", "latency_ms", "measured", "load_ms")
     numbers = {name: _float(value) for name, value in values.items() if name not in others}
     known = values.get("measured", True)  # older rows do not say
-    return Estimate(route=values["route"], latency_ms=values["latency_ms"], measured=known, **numbers)
+    told = {name: values.get(name) for name in ("latency_ms", "load_ms")}
+    return Estimate(route=values["route"], **told, measured=known, **numbers)
 
 
 def _fields(value: object, names: Sequence[str]) -> Json:

@@ -68,7 +68,9 @@ routes = st.builds(
     tier=st.none() | st.sampled_from(Tier),
     capabilities=st.builds(Capabilities, st.none() | counts, *[st.none() | st.booleans()] * 4),
 )
-estimates = st.builds(Estimate, names, *[numbers] * 7, st.none() | numbers)
+estimates = st.builds(
+    Estimate, names, *[numbers] * 7, st.none() | numbers, load_ms=st.none() | numbers, load_cost=numbers
+)
 attempts = st.builds(
     Attempt,
     route=names,
