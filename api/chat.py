@@ -11,17 +11,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ..errors import PointsmanError
+from ..router.decide import new_id
 from ..router.live import Answered, Decided, LiveEvent
 from .body import read_body
 from .completion import Completion
 from .disconnect import WhileConnected
 from .errors import error_body, json_response
-from .headers import decision_headers
+from .headers import decision_headers, withheld_headers
 from .openapi import described
 from .requests import ChatRequest
 from .responses import ChatCompletion
 from .service import Service
-from .sse import DONE, EventStream, event
+from .sse import DONE, Begun, EventStream, event
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +39,19 @@ def routes(service: Service) -> APIRouter:
 
         The answer's headers `x-pointsman-…` carry the decision: its id (for feedback), route, mode, thinking budget,
         reason. A stream's headers are sent when the route stands; an error before that is a JSON answer with its
-        status, an error after it an event `{"error": …}` that ends the stream without `[DONE]`. Fields that are not
-        listed are passed on to the model's server."""
+        status, an error after it an event `{"error": …}` that ends the stream without `[DONE]`. Where that takes longer
+        than `keep_alive_s`, the stream is opened with the decision's id alone and kept alive by comments, and errors
+        are events from then on. The last chunk but the usage's has all of the decision under `pointsman`. Fields that
+        are not listed are passed on to the model's server."""
         body = await read_body(request, ChatRequest, service.config.max_body_bytes)
         query, wish = body.query(), body.wish(service.router)
         service.require_engines()
-        events = service.router.run(query, wish)
         if not body.stream:
-            return await _whole(service, request, events)
-        return await _stream(service, request, events, usage=body.wants_usage)
+            return await _whole(service, request, service.router.run(query, wish))
+        chosen, decision_id = body.stream_thoughts, new_id()
+        at_once = service.config.stream_thoughts if chosen is None else chosen
+        events = service.router.run(query, wish, at_once=at_once, decision_id=decision_id)
+        return _streamed(service, events, decision_id, usage=body.wants_usage)
 
     return api
 
@@ -67,38 +72,45 @@ async def _whole(service: Service, request: Request, events: AsyncGenerator[Live
     return json_response(completion.whole(kept, answered), headers=headers)
 
 
-async def _stream(
-    service: Service, request: Request, events: AsyncGenerator[LiveEvent, None], *, usage: bool
-) -> Response:
-    """Waits for the decision, so that an error before it has its status and the headers tell it."""
-    with service.answering():
-        async with WhileConnected(request.receive):
-            decided = await anext(events)
-    assert isinstance(decided, Decided)
-    decision = decided.decision
-    completion = Completion(decision, service.config.reasoning_field)
-    enforced = service.router.decider.certificates.enforced(decision.route)
-    headers = decision_headers(decision, attempts=len(decision.evidence) + 1, enforced=enforced)
-    return EventStream(_pieces(service, completion, events, usage), events, headers)
+def _streamed(
+    service: Service, events: AsyncGenerator[LiveEvent, None], decision_id: str, *, usage: bool
+) -> EventStream:
+    """Waits for the decision while that takes no longer than `keep_alive_s`, so that an error before it has its status
+    and the headers tell it."""
+
+    def begin(decided: LiveEvent) -> Begun:
+        assert isinstance(decided, Decided)
+        decision = decided.decision
+        completion = Completion(decision, service.config.reasoning_field)
+        enforced = service.router.decider.certificates.enforced(decision.route)
+        headers = decision_headers(decision, attempts=len(decision.evidence) + 1, enforced=enforced)
+        return Begun(headers, _pieces(completion, events, usage))
+
+    return EventStream(
+        events,
+        begin,
+        early=withheld_headers(decision_id),
+        keep_alive_s=service.config.keep_alive_s,
+        working=service.answering,
+    )
 
 
 async def _pieces(
-    service: Service, completion: Completion, events: AsyncGenerator[LiveEvent, None], usage: bool
+    completion: Completion, events: AsyncGenerator[LiveEvent, None], usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The stream's bytes. With usage asked for, every other chunk says `usage: null`, as OpenAI's do."""
     blank: dict[str, Any] = {"usage": None} if usage else {}
     opening = event(completion.first() | blank)  # goes out together with the first piece: one packet less
-    with service.answering():
-        try:
-            async for one in events:
-                if isinstance(one, Answered):
-                    end = event(completion.last(one) | blank) + (event(completion.usage(one)) if usage else b"")
-                    yield opening + end + DONE
-                elif not isinstance(one, Decided):
-                    yield opening + event(completion.piece(one) | blank)
-                opening = b""
-        except PointsmanError as error:
-            yield opening + event(error_body(error))
-        except Exception as error:  # a status can no longer be sent, and a cut connection would say nothing
-            log.exception("a stream broke")
-            yield opening + event(error_body(error))
+    try:
+        async for one in events:
+            if isinstance(one, Answered):
+                end = event(completion.last(one) | blank) + (event(completion.usage(one)) if usage else b"")
+                yield opening + end + DONE
+            elif not isinstance(one, Decided):
+                yield opening + event(completion.piece(one) | blank)
+            opening = b""
+    except PointsmanError as error:
+        yield opening + event(error_body(error))
+    except Exception as error:  # a status can no longer be sent, and a cut connection would say nothing
+        log.exception("a stream broke")
+        yield opening + event(error_body(error))

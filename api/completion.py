@@ -10,6 +10,7 @@ from ..backends import Text, Thought, TokenLogprob, ToolCallDelta
 from ..domain import Decision, Json, Usage
 from ..router.live import Answered, LiveEvent
 from ..router.router import tool_calls
+from .headers import facts
 
 LOWEST_LOGPROB = -9999.0
 """OpenAI's stand-in for minus infinity, which JSON has not."""
@@ -74,8 +75,16 @@ class Completion:
         return self._chunk({"tool_calls": [call]})
 
     def last(self, answered: Answered) -> Json:
-        """The chunk that says why the answer ended."""
-        return self._chunk({}, finish=answered.finish.value)
+        """The chunk that says why the answer ended, and, under `pointsman`, what the headers say of one that is not
+        streamed."""
+        told = facts(
+            answered.decision,
+            attempts=len(answered.attempts),
+            enforced=answered.enforced,
+            warnings=answered.warnings,
+        )
+        late = {name.replace("-", "_"): value for name, value in told.items()}
+        return self._chunk({}, finish=answered.finish.value) | {"pointsman": late}
 
     def usage(self, answered: Answered) -> Json:
         """The chunk after the last, for clients that asked for the usage."""

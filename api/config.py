@@ -29,6 +29,18 @@ class ServerConfig(BaseSettings):
     reasoning_field: Literal["reasoning_content", "reasoning", "both"] = Field(
         "reasoning_content", description="the name under which thought is sent: what the clients in use read"
     )
+    keep_alive_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        description="seconds after which a stream whose route does not stand yet is opened, and between the comments "
+        "that keep it alive; 0: never before the route stands",
+    )
+    stream_thoughts: bool = Field(
+        False,
+        description="stream thoughts as they come: no evidence is bought for a stream and nothing follows its answer; "
+        "a request's own stream_thoughts goes before it",
+    )
     allow_remote: bool = Field(False, description="listen beyond this machine although there are no keys")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what goes to standard error")
     shutdown_grace_s: int = Field(10, ge=0, le=3600, description="seconds that running requests have at shutdown")

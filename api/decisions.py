@@ -102,6 +102,7 @@ def _attempt(attempt: Attempt) -> Json:
         "thinking_budget": attempt.thinking_budget,
         "enforced": attempt.enforced.value,
         "usage": asdict(attempt.usage),
+        "kept": attempt.kept,
         "price": price_body(attempt.price),
         "cost": attempt.cost,
         "latency_ms": attempt.latency_ms,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..domain import Decision, Enforcement, Route
 
 PREFIX = "x-pointsman-"
+WITHHELD = "the answer is withheld until its route stands: route, mode and budget come with the last chunk"
 _LONGEST = 500
 
 
@@ -24,6 +25,23 @@ def decision_headers(
 ) -> dict[str, str]:
     """The headers of an answer. attempts: how many runs it took. enforced and warnings are known once it is whole;
     before, they are what `pointsman check` found: how the budget is kept, and the decision's own warnings."""
+    told = facts(decision, attempts=attempts, enforced=enforced, warnings=warnings)
+    return {PREFIX + name: header_text(value) for name, value in told.items()}
+
+
+def withheld_headers(decision_id: str) -> dict[str, str]:
+    """The headers of a stream that is opened before its route stands."""
+    return {f"{PREFIX}decision-id": decision_id, f"{PREFIX}warnings": WITHHELD}
+
+
+def facts(
+    decision: Decision,
+    *,
+    attempts: int | None = None,
+    enforced: Enforcement | None = None,
+    warnings: Sequence[str] | None = None,
+) -> dict[str, str]:
+    """The same by their names without the prefix, as they are."""
     route: Route = decision.route
     told = {
         "decision-id": decision.id,
@@ -38,7 +56,7 @@ def decision_headers(
         "warnings": "; ".join(decision.warnings if warnings is None else warnings) or None,
         "policy": f"{decision.policy}; artifact={decision.artifact or 'none'}",
     }
-    return {PREFIX + name: header_text(value) for name, value in told.items() if value is not None}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def header_text(text: str) -> str:

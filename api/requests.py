@@ -129,6 +129,12 @@ class ChatRequest(Wishes):
     messages: Messages
     stream: bool | None = Field(None, description="send the answer as it comes, as server-sent events")
     stream_options: StreamOptions | None = None
+    stream_thoughts: bool | None = Field(
+        None,
+        description="of a stream: true sends the thought as it comes, by one route that the text alone chooses, and "
+        "nothing follows; false withholds it where evidence is bought or a dearer route may follow; left out: the "
+        "server's setting",
+    )
     max_tokens: int | None = Field(None, le=MAX_TOKENS, description="older name of max_completion_tokens")
     max_completion_tokens: int | None = Field(
         None, le=MAX_TOKENS, description="the most tokens of thought and answer together"

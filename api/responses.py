@@ -141,6 +141,7 @@ class AttemptBody(BaseModel):
     thinking_budget: int | None
     enforced: str
     usage: AttemptUsage
+    kept: int = Field(description="tokens of another attempt's thought that it went on with; to it they are prompt")
     price: PriceBody
     cost: float
     latency_ms: float

@@ -134,8 +134,29 @@ class Upstream(Served):
     def __init__(self, port: int = 0) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.left = threading.Event()
+        self._held: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         chat = Path_("/v1/chat/completions", self._chat, methods=["POST"])
         super().__init__(Starlette(routes=[Path_("/v1/models", self._models), chat]), port)
+
+    def hold(self) -> None:
+        """The kinds that wait will wait until they are released."""
+        self._held = asyncio.Event()
+
+    def release(self) -> None:
+        """What waits goes on."""
+        assert self._held is not None
+        until(lambda: self._loop, "something has come")
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._held.set)
+
+    async def _wait(self) -> None:
+        assert self._held is not None
+        try:
+            await self._held.wait()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
 
     async def _models(self, _: Request) -> Response:
         return JSONResponse({"object": "list", "data": [{"id": "good", "object": "model"}]})
@@ -143,7 +164,10 @@ class Upstream(Served):
     async def _chat(self, request: Request) -> Response:
         body = json.loads(await request.body())
         self.bodies.append(body)
-        kind = body["model"]
+        kind, self._loop = body["model"], asyncio.get_running_loop()
+        if kind == "late-broken":
+            await self._wait()
+            return JSONResponse({"error": {"message": "out of memory"}}, 500)
         if kind == "refuses":
             return JSONResponse({"error": {"message": "no such colour"}}, 400)
         if kind == "locked":
@@ -152,7 +176,18 @@ class Upstream(Served):
             return JSONResponse({"error": {"message": "too many"}}, 429, {"Retry-After": "7"})
         if kind == "broken":
             return JSONResponse({"error": {"message": "out of memory"}}, 500)
-        return StreamingResponse(self._stream(kind), media_type="text/event-stream")
+        play = self._waiting if kind in ("late", "muses") else self._stream
+        return StreamingResponse(play(kind), media_type="text/event-stream")
+
+    async def _waiting(self, kind: str) -> AsyncIterator[bytes]:
+        """What comes only when it is released, but for the beginning of a thought."""
+        if kind == "muses":
+            yield _chunk({"reasoning_content": "let me "})
+        await self._wait()
+        if kind == "muses":
+            yield _chunk({"reasoning_content": "see"})
+        yield _chunk({"content": "yes" if kind == "muses" else "at last"})
+        yield _end("stop", {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13})
 
     async def _stream(self, kind: str) -> AsyncIterator[bytes]:
         yield _chunk({"role": "assistant", "content": ""})
