@@ -1,10 +1,12 @@
 """A server that is not ours, for tests: an OpenAI-shaped HTTP server as a script, with the faults that servers have.
 
     python foreign_server.py --port N [--ready-when FILE] [--grandchild FILE [--detached]] [--ignore-term] [--say TEXT]
-                             [--exit CODE] [--key-variable NAME] [--record FILE] [--unhealthy STATUS] [--prefix PATH]
+                             [--exit CODE] [--broken FILE] [--key-variable NAME] [--record FILE]
+                             [--unhealthy STATUS] [--prefix PATH]
 
-GET /health: 503 until FILE exists (--ready-when). GET PATH/models: a model, for whoever has the key. GET /die/CODE: ends
-at once. Unknown arguments are taken, so that it can stand for any program.
+With --broken it ends at once while FILE exists. GET /health: 503 until FILE exists (--ready-when). GET PATH/models: a
+model, for whoever has the key. GET /die/CODE: ends at once. Unknown arguments are taken, so that it can stand for any
+program.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--ignore-term", action="store_true")
     parser.add_argument("--say", default="")
     parser.add_argument("--exit", type=int)
+    parser.add_argument("--broken", type=Path)
     parser.add_argument("--key-variable")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--unhealthy", type=int)
@@ -78,6 +81,8 @@ def main() -> None:
         print(given.say, flush=True)
     if given.exit is not None:
         sys.exit(given.exit)
+    if given.broken is not None and given.broken.exists():
+        sys.exit("CUDA out of memory")
     if given.ignore_term:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.grandchild is not None:
