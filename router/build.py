@@ -27,9 +27,9 @@ from ..backends import (
     load_families,
     names_of,
     parameters,
-)
     sharing,
     weights_from_name,
+)
 from ..domain import Capabilities, Price, Route
 from ..errors import BackendError, BadRequest, ConfigError
 from ..store import Store, StoreConfig, open_store
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from .decide import Decider
-
     from .loaded import Loaded, Resident
+
 CAPABILITIES_S = 5.0
 """How long a model's server may take to say what the model can do."""
 
@@ -177,26 +177,6 @@ def build_engines(
     return engines
 
 
-def launched(models: Mapping[str, ModelConfig]) -> dict[str, ModelConfig]:
-    """The models whose servers we start ourselves."""
-    return {name: model for name, model in models.items() if model.launched}
-
-
-def build_store(settings: Settings) -> Store:
-    """The store; by default a SQLite file in `home`."""
-    return open_store(store_config(settings))
-
-
-def store_config(settings: Settings) -> StoreConfig:
-    """The store's section with its URL filled in."""
-    if settings.store.url:
-        return settings.store
-    return settings.store.model_copy(update={"url": f"sqlite:///{settings.home / 'pointsman.db'}"})
-
-
-async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilities]:
-    """What each engine says of its model, all asked at the same time; one that cannot be reached, or says nothing for
-    so long, is left out."""
 def build_loaded(
     models: Mapping[str, ModelConfig], routes: Sequence[Route], engines: Mapping[str, Engine]
 ) -> Loaded | None:
@@ -226,6 +206,26 @@ def _resident(name: str, model: ModelConfig, engine: Swapping, output: float) ->
     return Resident(engine, output, model.load_s, model.second_price, size or model.parameters)
 
 
+def launched(models: Mapping[str, ModelConfig]) -> dict[str, ModelConfig]:
+    """The models whose servers we start ourselves."""
+    return {name: model for name, model in models.items() if model.launched}
+
+
+def build_store(settings: Settings) -> Store:
+    """The store; by default a SQLite file in `home`."""
+    return open_store(store_config(settings))
+
+
+def store_config(settings: Settings) -> StoreConfig:
+    """The store's section with its URL filled in."""
+    if settings.store.url:
+        return settings.store
+    return settings.store.model_copy(update={"url": f"sqlite:///{settings.home / 'pointsman.db'}"})
+
+
+async def ask_capabilities(engines: Mapping[str, Engine]) -> dict[str, Capabilities]:
+    """What each engine says of its model, all asked at the same time; one that cannot be reached, or says nothing for
+    so long, is left out."""
 
     async def ask(engine: Engine) -> Capabilities | None:
         try:
