@@ -115,9 +115,9 @@ class Reader:
         self._count(choice, bool(pieces))
         return self._dealt(pieces)
 
-    def flush(self) -> list[Event]:
-        """The events of what was held back."""
-        return self._dealt([_event(part, text) for part, text in self._splitter.flush()])
+    def flush(self, *, cut: bool = False) -> list[Event]:
+        """The events of what was held back; cut: the reply ended at a limit."""
+        return self._dealt([_event(part, text) for part, text in self._splitter.flush(cut=cut)])
 
     def as_answer(self) -> Text:
         """All of the thought, which turned out to be the answer."""
@@ -153,7 +153,7 @@ class Reader:
         for name in self._dialect.reasoning:
             # blanks before a thought's first letter are the template's: some servers tell those of an empty thought
             if isinstance(thought := delta.get(name), str) and (thought.strip() or (thought and self._thoughts)):
-                if self._begin is Begin.THOUGHT and not self.parsed:  # then the text is none
+                if self._begin in (Begin.THOUGHT, Begin.EITHER) and not self.parsed:  # then the text is none
                     self._splitter = MarkerSplitter(self._markers, cut=self._cut)
                 self.parsed = True
                 yield Thought(thought)

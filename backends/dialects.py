@@ -56,6 +56,7 @@ class Dialect:
     continues: how an open thought or an answer is gone on with: by a last assistant message (`chat`, with
     continue_thought or continue_answer), by the rendered text on /completions (`raw`), or not at all. raw_markers: raw
     text shows where a thought ends, if the markers are control tokens; else an open thought cannot be gone on with.
+    parses: replies to chats keep the thought apart in any case.
     forced_tool_refusal: words of the 400 by which the server says that it cannot make the model call a function.
     sampling: our names to the engine's for what OpenAI's schema lacks. grammar: dotted path for a grammar.
     warnings: sentences by what the engine ignores. reuse_after_stream: a connection may be used again after a
@@ -78,6 +79,7 @@ class Dialect:
     nonempty: Json | None = None
     continues: Literal["chat", "raw"] | None = None
     raw_markers: bool = True
+    parses: bool = False
     forced_tool_refusal: str | None = None
     continue_thought: Json = field(default_factory=dict[str, Any])
     continue_answer: Json = field(default_factory=dict[str, Any])

@@ -46,7 +46,7 @@ class Exchange:
 
     def __init__(self, backend: str, dialect: Dialect, wire: Wire, prompts: Prompts) -> None:
         self._backend, self._dialect, self._wire, self._prompts = backend, dialect, wire, prompts
-        self._inline = Inline(prompts)
+        self._inline = Inline(prompts, parses=dialect.parses)
 
     async def aclose(self) -> None:
         """Give back what its wire holds."""
@@ -105,7 +105,7 @@ class Exchange:
                 if bounds.finish is not None:
                     await self._read_on(chunks, reader, bounds.finish)
                     break
-        for event in reader.flush():
+        for event in reader.flush(cut=(bounds.finish or reader.finish) is Finish.LENGTH):
             if (kept := bounds.keep(event)) is not None:
                 yield kept
         misread = self._judged(reader, request, bounds.finish or reader.finish)
@@ -141,6 +141,9 @@ class Exchange:
             return False
         if reader.parsed:
             self._inline.parses()
+            return False
+        if request.begin is Begin.EITHER:
+            self._inline.tried(marked=reader.marked and reader.thought_seen)
             return False
         read_as_thought = request.begin is Begin.THOUGHT
         self._inline.saw(int(reader.marked) if read_as_thought else reader.stray_ends)

@@ -35,6 +35,7 @@ class Begin(Enum):
 
     UNKNOWN = "unknown"  # a thought may begin, or the answer
     THOUGHT = "thought"  # the prompt left the thought open
+    EITHER = "either"  # it did, but the server may keep thoughts apart, and then the text is the answer
     CLOSED = "closed"  # the thought was closed in the prompt, for the model
     ANSWER = "answer"  # in the middle of the answer
 
@@ -84,6 +85,7 @@ class MarkerSplitter:
         steps = {
             Begin.UNKNOWN: self._unknown,
             Begin.THOUGHT: self._thought,
+            Begin.EITHER: self._either,
             Begin.CLOSED: self._closed,
             Begin.ANSWER: self._answer,
         }
@@ -91,9 +93,12 @@ class MarkerSplitter:
             pass
         return pieces
 
-    def flush(self) -> list[Piece]:
-        """What was held back, as the stream is over."""
+    def flush(self, *, cut: bool = False) -> list[Piece]:
+        """What was held back, as the stream is over. cut: by a limit, so that a marker may have been to come."""
         rest, self._rest = self._rest, ""
+        if self._state is Begin.EITHER:
+            kept = rest.strip()
+            return [(Part.THOUGHT if cut else Part.ANSWER, kept)] if kept else []
         if self._state is Begin.THOUGHT:
             rest = rest if self._begun else rest.lstrip()  # unfinished: what comes last is still the thought's
             return [(Part.THOUGHT, rest)] if rest else []
@@ -118,6 +123,17 @@ class MarkerSplitter:
             return False
         self._state = Begin.ANSWER
         return True
+
+    def _either(self, pieces: list[Piece]) -> bool:
+        """All waits for the marker: until then nobody knows what the text is."""
+        if self._rest.lstrip().startswith(self._markers.start):
+            self._state = Begin.THOUGHT
+            return True
+        thought, found, after = self._rest.partition(self._markers.end)
+        if found:
+            self._emit(pieces, Part.THOUGHT, thought.strip())
+            self._state, self._rest = Begin.CLOSED, after
+        return bool(found)
 
     def _thought(self, pieces: list[Piece]) -> bool:
         if not self._begun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pointsman.backends import Text
 from pointsman.domain import Call, Finish
 
 ASK = Call(({"role": "user", "content": "What is one and one?"},))
@@ -29,13 +30,56 @@ async def test_an_answer_that_speaks_of_the_marker_changes_nothing_for_the_next(
     assert (last.thought, last.answer.strip()) == ("", "Hello there")
 
 
-async def test_one_sighting_is_settled_by_the_rendered_prompt(stub, stubs, engine_at, collect) -> None:
-    """Where the server shows that the template opens the thought, the second reply is read right already."""
+async def test_not_even_the_first_reply_leaks_where_the_prompt_shows_an_open_thought(
+    stub, stubs, engine_at, collect
+) -> None:
     replies(stub, stubs, "so two</think>two", "so two</think>two")
     engine = engine_at(stub.url, dialect="vllm")
-    first, second = await collect(engine, ASK), await collect(engine, ASK)
-    assert any("inline" in warning for warning in first.done.warnings)
-    assert (second.thought, second.answer.strip()) == ("so two", "two")
+    for _ in range(2):
+        reply = await collect(engine, ASK)
+        assert (reply.thought, reply.answer.strip()) == ("so two", "two")
+        assert not any("inline" in warning for warning in reply.done.warnings)
+
+
+async def test_the_familys_table_tells_it_where_no_prompt_is_shown(stub, stubs, engine_at, collect) -> None:
+    replies(stub, stubs, "so two</think>two", "so three</think>three")
+    engine = engine_at(stub.url, dialect="openai", model="Qwen3.5-9B")
+    for said in ("two", "three"):
+        reply = await collect(engine, ASK)
+        assert (reply.thought, reply.answer.strip()) == (f"so {said}", said)
+
+
+async def test_a_server_that_keeps_thoughts_apart_is_known_by_its_first_thought(
+    stub, stubs, engine_at, collect
+) -> None:
+    """Its text is the answer, marker or not; replies without a thought are answers, too."""
+    engine = engine_at(stub.url, dialect="vllm")
+    replies(stub, stubs, "Hello there")
+    assert (await collect(engine, ASK)).answer.strip() == "Hello there"
+    apart = [stubs.delta(reasoning="hm"), stubs.delta(content=SPEAKS_OF_IT), stubs.delta("stop")]
+    stub.next.append(stubs.Reply([stubs.sse(*apart, b"[DONE]")]))
+    first = await collect(engine, ASK)
+    assert (first.thought, first.answer) == ("hm", SPEAKS_OF_IT)
+    replies(stub, stubs, SPEAKS_OF_IT)
+    assert (await collect(engine, ASK)).answer.strip() == SPEAKS_OF_IT
+
+
+async def test_replies_that_never_have_a_thought_are_held_back_no_more(stub, stubs, engine_at) -> None:
+    """After three of them the text comes as it is made."""
+    engine = engine_at(stub.url, dialect="vllm")
+    pieces = []
+    for _ in range(4):
+        replies(stub, stubs, "one two three")
+        pieces.append(len([event async for event in engine.stream(ASK) if isinstance(event, Text)]))
+    assert pieces == [1, 1, 1, 3]
+
+
+async def test_what_was_cut_before_its_marker_is_a_thought(stub, stubs, engine_at, collect) -> None:
+    engine = engine_at(stub.url, dialect="vllm")
+    replies(stub, stubs, "so I think", finish="length")
+    stub.next.append(stubs.Reply([stubs.sse(stubs.delta(content="two"), stubs.delta("stop"), b"[DONE]")]))
+    reply = await collect(engine, ASK)
+    assert reply.thought == "so I think"
 
 
 async def test_a_server_that_parses_thoughts_is_not_taken_for_one_that_does_not(
