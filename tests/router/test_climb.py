@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ladder_oracle import predict, seen_of
-from laddered import climbing, embedder, evidence_of, failed, said, tiny, unfitted
+from laddered import capped, climbing, embedder, evidence_of, failed, said, tiny, unfitted
 from recorded import FULL, SECOND, SMALL, world
 
 from pointsman.classifiers.ladder_model import LADDER_ARRAYS, LadderModel
@@ -20,6 +20,7 @@ from pointsman.router.climb import Climb, Rung, explained, ladder_of, next_rung
 from pointsman.router.jobs.climbing import Climbed, climb
 from pointsman.router.jobs.evaluation.playing import Played, play
 from pointsman.router.jobs.evaluation.replay import Aim
+from pointsman.router.swapping import Load
 
 BOTH = ("cheap", "dear")
 
@@ -40,6 +41,48 @@ def test_an_answer_is_kept_where_it_is_sure_enough_for_the_price_of_an_error(
         assert rung == Rung("cheap", 0, True, pytest.approx(sure), pytest.approx(0.9))
     else:
         assert rung == Rung("dear", None, True, pytest.approx(0.9), pytest.approx(0.9))
+
+
+def loads(route: str, cost: float) -> dict[str, Load]:
+    return {route: Load(f"model of {route}", 12.0, cost)}
+
+
+@pytest.mark.parametrize(("cost", "route"), [(40.0, "dear"), (60.0, "cheap")])
+def test_a_route_is_not_bought_where_its_load_costs_more_than_it_gains(cost: float, route: str) -> None:
+    """Keeping an answer that is 85 % sure loses 50 against the dear route."""
+    bought = [said("cheap", sure=0.85)]
+    rung = next_rung(climbing(), bought, BOTH, loads("dear", cost))
+    assert rung is not None
+    assert (rung.route, rung.stays) == (route, loads("dear", cost)["dear"])
+    assert rung.gains == pytest.approx({"model of dear": 50.0}, rel=1e-5)
+
+
+@pytest.mark.parametrize(("cost", "route"), [(40.0, "cheap"), (60.0, "dear")])
+def test_evidence_is_not_bought_of_a_model_whose_load_costs_more_than_it_is_worth(cost: float, route: str) -> None:
+    rung = next_rung(climbing(), (), BOTH, loads("cheap", cost))
+    assert rung is not None
+    assert (rung.route, rung.gains) == (route, pytest.approx({"model of cheap": 50.0}))
+
+
+def test_an_answer_that_is_there_needs_no_load() -> None:
+    """Its model may have gone since; one that was cut off and is gone on with needs it."""
+    rung = next_rung(climbing(), [said("cheap", sure=0.95)], BOTH, loads("cheap", 1e9))
+    assert rung is not None
+    assert (rung.route, rung.bought, rung.stays, rung.gains) == ("cheap", 0, None, {})
+    begun = said("cheap", sure=0.95, finish=Finish.LENGTH)
+    for cost, route in ((40.0, "cheap"), (60.0, "dear")):
+        rung = next_rung(climbing(capped()), [begun], BOTH, loads("cheap", cost))
+        assert rung is not None
+        assert rung.route == route
+
+
+@pytest.mark.parametrize(("cost", "route"), [(90.0, "dear"), (110.0, "cheap")])
+def test_a_load_is_weighed_at_todays_prices(cost: float, route: str) -> None:
+    """Twice those of the fit: the dear route gains 100."""
+    rung = next_rung(replace(climbing(), factor=2.0), [said("cheap", sure=0.85)], BOTH, loads("dear", cost))
+    assert rung is not None
+    assert rung.route == route
+    assert rung.gains == pytest.approx({"model of dear": 100.0}, rel=1e-5)
 
 
 def test_probabilities_stay_within_bounds() -> None:

@@ -14,6 +14,7 @@ from pointsman.errors import BackendUnavailable
 from pointsman.router import policy
 from pointsman.router.objectives import Climbing, Fixed, Priced
 from pointsman.router.policy import Buy, Commit, Terms
+from pointsman.router.swapping import Load
 
 QUERY = Query(messages=({"role": "user", "content": "3+4"},))
 NAMES = ("small", "budgeted", "full")
@@ -360,3 +361,73 @@ def test_after_a_complaint_no_evidence_is_bought() -> None:
     step = policy.next(QUERY, (), known, replace(climbing_terms, complaint=True))
     assert isinstance(step, Commit)
     assert step.route == "dear"
+
+
+TWO = (Route("cheap", "a", "direct", 0, PRICE), Route("dear", "b", "think", None, PRICE))
+KNOWN = {"cheap": estimate("cheap", 0.5, 1.0), "dear": estimate("dear", 0.9, 3.0)}
+
+
+def test_the_router_stays_with_what_is_loaded_unless_the_load_pays() -> None:
+    """dear is worth 2 more at this price of an error: it is loaded for less than that, and not for more; the reason
+    says so, and what was missed is told."""
+    assert policy.next(QUERY, (), KNOWN, terms(TWO)).route == "dear"
+    stays = policy.next(QUERY, (), KNOWN, terms(TWO, loads={"dear": Load("b", 12.0, 2.5)}))
+    assert stays == Commit(
+        "cheap", "50% likely right, dear 90%, at 33% of its cost; stays with a: loading b takes 12 s"
+    )
+    assert stays.gains == pytest.approx({"b": 2.0})
+    swaps = policy.next(QUERY, (), KNOWN, terms(TWO, loads={"dear": Load("b", 12.0, 1.5)}))
+    assert swaps == Commit("dear", "likeliest to be right (90%); loading b takes 12 s")
+    paid = policy.next(QUERY, (), KNOWN, terms(TWO, loads={"dear": Load("b", 12.0, 2.5, forgone=1.0)}))
+    assert paid.route == "dear", "others have missed it as well"
+
+
+def test_a_load_that_changes_nothing_is_not_spoken_of() -> None:
+    step = policy.next(QUERY, (), KNOWN, terms(TWO, plan=Priced(0.1), loads={"dear": Load("b", 12.0, 2.5)}))
+    assert step.reason == "50% likely right, dear 90%, at 33% of its cost"
+    assert step.gains == pytest.approx({"b": -1.96})
+
+
+def test_where_every_model_would_have_to_be_loaded_the_loads_are_compared() -> None:
+    both = {"cheap": Load("a", 1.0, 0.1), "dear": Load("b", 12.0, 2.5)}
+    step = policy.next(QUERY, (), KNOWN, terms(TWO, loads=both))
+    assert (step.route, step.gains) == ("cheap", {})
+    assert step.reason.endswith("; loading a takes 1.0 s")
+
+
+def test_a_limit_on_the_cost_of_a_query_holds_for_its_load_too() -> None:
+    """Whole: that others have forgone something makes it no cheaper. Nor is the price of an error there one by which
+    anything is missed."""
+    limited = terms(TWO, plan=Priced(1e6, max_cost=4.0))
+    within = policy.next(QUERY, (), KNOWN, replace(limited, loads={"dear": Load("b", 12.0, 1.0)}))
+    assert (within.route, within.gains) == ("dear", {})
+    above = policy.next(QUERY, (), KNOWN, replace(limited, loads={"dear": Load("b", 12.0, 2.0, forgone=2.0)}))
+    assert (above.route, above.gains) == ("cheap", {})
+    assert above.reason.endswith("stays with a: loading b takes 12 s")
+
+
+@pytest.mark.parametrize("changes", [{"wished": "dear"}, {"plan": Fixed("dear", "why")}, {"fixed": "dear"}])
+def test_what_is_asked_for_is_obeyed_whatever_has_to_be_loaded(changes: dict[str, object]) -> None:
+    loads = {"dear": Load("b", 1e6, 1e6)}
+    assert policy.next(QUERY, (), KNOWN, terms(TWO, loads=loads, **changes)).route == "dear"
+    assert policy.next(QUERY, (), KNOWN, terms(TWO, loads=loads, complaint=True)).route == "dear"
+    assert policy.next(QUERY, (), {}, terms(TWO, loads=loads, plan=None, safe_route="dear")).route == "dear"
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 10)), min_size=2, max_size=2),
+    st.floats(0, 20),
+    st.floats(0, 20),
+    st.floats(0, 20),
+)
+def test_a_load_never_makes_its_route_more_attractive(
+    known: list[tuple[float, float]], price: float, cost: float, forgone: float
+) -> None:
+    """And what is left to gain by it never depends on what it costs."""
+    told = {name: estimate(name, *one) for name, one in zip(("cheap", "dear"), known, strict=True)}
+    free = policy.next(QUERY, (), told, terms(TWO, plan=Priced(price)))
+    load = Load("b", 1.0, cost, forgone)
+    charged = policy.next(QUERY, (), told, terms(TWO, plan=Priced(price), loads={"dear": load}))
+    assert not (free.route == "cheap" and charged.route == "dear")
+    assert (charged.route == "dear") <= (charged.gains["b"] >= load.charge - 1e-9)
+    assert (charged.route == "cheap") <= (charged.gains["b"] <= load.charge + 1e-9)
