@@ -355,7 +355,8 @@ class Observation:
     query itself); text: None where texts are not stored, then `features` and `embedding` are there; correct in [0, 1],
     None where nobody said; sample: which repetition; weight: how much the statement counts, in (0, 1]; model,
     thinking_budget and mode: what the route stood for when it answered (model None: the route's name alone says it;
-    mode None: not known); signs: as an Attempt's; probe_cost: currency paid for probes about this answer."""
+    mode None: not known); signs: as an Attempt's; probe_cost: currency paid for probes about this answer;
+    thought_tokens: how many of the output's are thought (None: not known)."""
 
     query_id: str
     group: str
@@ -374,3 +375,4 @@ class Observation:
     mode: str | None = None
     signs: Mapping[str, float] = field(default_factory=dict[str, float])
     probe_cost: float = 0.0
+    thought_tokens: float | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..backends import Thought
 from ..domain import Call, Route, Usage
 from .buying import can_go_on, rest_of
+from .modes import loop_of
 from .run import Kept
 
 
@@ -46,12 +47,18 @@ def beginning(call: Call, route: Route, bought: Iterable[Kept]) -> tuple[Beginni
     return Beginning(rest, thoughts, watch.thought_tokens, watch.route.name), f"goes on with {said}"
 
 
+def thinks_alike(one: Route, other: Route) -> bool:
+    """Whether two routes of one model begin their thoughts alike, as far as the routes say it: where one's was cut the
+    other can go on."""
+    if loop_of(one.mode) is not None or loop_of(other.mode) is not None:
+        return False
+    return one.name != other.name and one.model == other.model and _family(one.mode) == _family(other.mode)
+
+
 def _fits(call: Call, route: Route, kept: Kept) -> bool:
     """Whether a thought was cut that this route would have had, too, and would go on with for longer."""
     watch, done = kept.watch, kept.watch.finished
-    if watch.route.name == route.name or watch.route.model != route.model or watch.spent is not None:
-        return False
-    if _family(watch.route.mode) != _family(route.mode) or watch.call.messages != call.messages:
+    if not thinks_alike(watch.route, route) or watch.call.messages != call.messages:
         return False  # it answered something else, or was told to think otherwise
     if done is None or done.continuation is None or done.continuation.ended or not done.continuation.thought.strip():
         return False

@@ -99,6 +99,7 @@ def _of_record(
             correct=asked.correct if got else None,
             input_tokens=max(0, attempt.usage.prompt - attempt.kept),  # as if it had thought all of it
             output_tokens=None if cut and not got else attempt.usage.output + attempt.kept,  # None: at least so many
+            thought_tokens=attempt.usage.thought + attempt.kept,
             answer=attempt.answer if attempt.finish is Finish.STOP else None,  # one cut off cannot be read
             signs=attempt.signs,
             probe_cost=_probe_cost(record, attempt),

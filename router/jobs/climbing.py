@@ -20,6 +20,7 @@ from ...classifiers.features import lexical_batch
 from ...classifiers.ladder_model import LadderModel, StateModel
 from ...domain import Json, Observation
 from ...store import Constellation, RecordedRoute
+from ..kept_thoughts import thinks_alike
 from ..ladder import Ladder, State, Track, serving_ladder
 from ..objectives import Point
 from .evaluation.contest import error_prices
@@ -75,7 +76,9 @@ def climb(observations: Sequence[Observation], aim: Aim, embedder: Embedder | No
     ladder = serving_ladder(recording.ladder.names(), reference.name, cap, able)
     # Nothing is asked about an answer that streams to the caller.
     paid = [0.0 if place in ladder.final else cost for place, cost in enumerate(recording.call_price)]
-    recording = replace(recording, ladder=ladder, call_price=np.array(paid))
+    recording = replace(
+        recording, ladder=ladder, call_price=np.array(paid), kept=_kept(observations, recording, aim, cap)
+    )
     policy = induce(recording, ladder, terms)
     points = _points(recording, policy, shift=shift)
     model = replace(_model(policy), texts=recording.seen.alike is not None)
@@ -132,6 +135,23 @@ def complete_recording(
         input_tokens=np.array([[float(o.input_tokens or 0.0) for o in row] for row in table]),
         seen=Seen(lexical_batch(prompts), tokens, codes, _signs(table), alike),
     )
+
+
+def _kept(
+    observations: Sequence[Observation], recording: Recording, aim: Aim, cap: int | None
+) -> dict[tuple[int, int], Doubles]:
+    """Tokens of thought that one route leaves, cut at its budget, and another goes on with while serving
+    (router/kept_thoughts.py), by their places: 0 where the thought ended, or nobody told how long it was."""
+    thoughts = {(o.route, o.query_id): o.thought_tokens or 0.0 for o in reversed(observations)}
+    found: dict[tuple[int, int], Doubles] = {}
+    for i, first in enumerate(aim.routes):
+        budget = first.thinking_budget
+        for j, other in enumerate(aim.routes):
+            more = other.thinking_budget is None or (budget is not None and other.thinking_budget > budget)
+            if budget and more and other.capabilities.continues and thinks_alike(first, other):
+                cut = np.array([thoughts.get((first.name, query), 0.0) >= budget for query in recording.ids])
+                found[i, j] = np.where(cut, float(min(budget, cap or budget)), 0.0)
+    return found
 
 
 def _signs(table: Sequence[Sequence[Observation]]) -> dict[str, Doubles]:

@@ -231,8 +231,7 @@ class _Induction:
         return self._paid(state, Purchase(given.track, self._ladder.tracks[given.track].top))
 
     def _paid(self, state: State, bought: Purchase) -> Doubles:
-        now, before = bought.level, state[bought.track]
-        return self._data.cost_to(bought.track, now) - self._data.cost_to(bought.track, before)
+        return self._data.paid(state, bought.track, bought.level)
 
     def _gain(self, rows: Integers, right: Came, cost: Came) -> Doubles:
         """Gain over the best fixed route in currency, losses of correctness weighing more by the caution."""

@@ -43,6 +43,7 @@ def test_an_answered_attempt_with_its_label_is_an_observation(
             embedding=(0.25, -1.0, 3.0),
             model="digits",
             mode="direct",
+            thought_tokens=5,
         )
     ]
 
@@ -216,7 +217,8 @@ def test_a_thought_that_was_gone_on_with_is_as_long_as_if_one_route_had_thought_
         make_attempt(route="full", usage=Usage(27, 26, 23, 2), kept=17),
     )
     found = logged(store, make_record(attempts=tried, evidence=tried[:1]))
-    assert [(each.input_tokens, each.output_tokens) for each in found] == [(10, 20), (10, 42)]
+    told = [(each.input_tokens, each.output_tokens, each.thought_tokens) for each in found]
+    assert told == [(10, 20, 19), (10, 42, 40)]
 
 
 def test_what_probes_cost_stands_with_the_answer_that_they_were_about(

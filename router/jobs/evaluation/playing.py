@@ -133,7 +133,7 @@ class _Walk:
         self._correct[to] = self._data.correct[rows, action.track]
         self._mine[to], self._reference[to] = np.clip(mine, 0.0, 1.0), np.clip(reference, 0.0, 1.0)
         track = self._data.ladder.tracks[action.track]
-        self._pay(action.track, state[action.track], track.top, rows, prices)
+        self._pay(state, action.track, track.top, rows, prices)
         names = {track.name(level) for level in range(1, track.top + 1)}
         for trail in {int(trail) for trail in trails}:
             bought = self._trail_list[trail]
@@ -143,8 +143,9 @@ class _Walk:
 
     def _buy(self, state: State, action: Purchase, rows: Integers, prices: Integers, trails: Integers) -> None:
         data, track, before = self._data, action.track, state[action.track]
-        self._pay(track, before, action.level, rows, prices)
-        self._inputs[rows, prices] += data.input_tokens[rows, track] if before == 0 else 0.0
+        self._pay(state, track, action.level, rows, prices)
+        if before == 0:
+            self._inputs[rows, prices] += (data.input_tokens[:, track] + data.spared(state, track))[rows]
         name = data.ladder.tracks[track].name(action.level)
         longer = {int(trail): self._trail((*self._trail_list[int(trail)], name)) for trail in np.unique(trails)}
         trails = np.array([longer[int(trail)] for trail in trails], dtype=np.int64)
@@ -155,11 +156,12 @@ class _Walk:
                 state_then = self._policy.ladder.after(state, action, ended=ended)
                 self._standing.setdefault(state_then, []).append((rows[at], prices[at], trails[at]))
 
-    def _pay(self, track: int, before: int, level: int, rows: Integers, prices: Integers) -> None:
-        """Charge a track from one level up to another."""
+    def _pay(self, state: State, track: int, level: int, rows: Integers, prices: Integers) -> None:
+        """Charge a track from where it is in this state up to a level."""
         data, to = self._data, (rows, prices)
-        self._cost[to] += (data.cost_to(track, level) - data.cost_to(track, before))[rows]
-        self._outputs[to] += (data.output_to(track, level) - data.output_to(track, before))[rows]
+        made = data.output_to(track, level) - data.output_to(track, state[track]) - data.spared(state, track)
+        self._cost[to] += data.paid(state, track, level)[rows]
+        self._outputs[to] += made[rows]
 
     def _trail(self, bought: tuple[str, ...]) -> int:
         if bought not in self._trails:

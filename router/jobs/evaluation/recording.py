@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ....classifiers.evidence import Seen
 from ....store import Constellation
-from ...ladder import Ladder
+from ...ladder import Ladder, State
 
 Doubles: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -37,7 +37,8 @@ class Recording:
     answers agree. input_price, output_price, call_price: (R,) currency a token, and a call where calls are the cost or
     probes come with the answer.
     samples (S, n, F): correctness of each sample on every route in `names`, NaN where there is none (a cut thought
-    falls back on sample 0)."""
+    falls back on sample 0). kept: by two tracks, tokens of the first one's thought, (n,), that the second goes on with
+    where the first was bought before it (0 where its thought had ended)."""
 
     file: str
     constellation: Constellation
@@ -57,6 +58,7 @@ class Recording:
     input_tokens: Doubles
     seen: Seen
     notes: tuple[str, ...] = ()
+    kept: Mapping[tuple[int, int], Doubles] = field(default_factory=dict[tuple[int, int], Doubles])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,6 +93,17 @@ class Recording:
         tokens = per_input * self.input_tokens[:, track] + per_output * self.output_to(track, level)
         return self.call_price[track] + tokens
 
+    def spared(self, state: State, track: int) -> Doubles:
+        """Tokens of thought that a track bought in this state goes on with and need not make, (n,)."""
+        made = [tokens for (one, other), tokens in self.kept.items() if other == track and state[one]]
+        return np.max(made, axis=0) if made and not state[track] else np.zeros(len(self))
+
+    def paid(self, state: State, track: int, level: int) -> Doubles:
+        """Cost of buying a track up to a level in this state, (n,), in currency: thought that is gone on with is read
+        as part of the prompt, not made again."""
+        fresh = self.cost_to(track, level) - self.cost_to(track, state[track])
+        return fresh - (self.output_price[track] - self.input_price[track]) * self.spared(state, track)
+
     def unfinished(self, track: int, level: int) -> NDArray[np.bool_]:
         """Where a thought bought up to this level has not ended, (n,)."""
         budgets = self.ladder.tracks[track].budgets
@@ -111,6 +124,11 @@ class Recording:
             output_price=self.output_price[columns],
             call_price=self.call_price[columns],
             seen=self.seen.columns(columns),
+            kept={
+                (columns.index(one), columns.index(other)): tokens
+                for (one, other), tokens in self.kept.items()
+                if one in columns and other in columns
+            },
         )
 
     def rows(self, kept: Integers) -> Recording:
@@ -128,6 +146,7 @@ class Recording:
             samples=self.samples[:, kept],
             input_tokens=self.input_tokens[kept],
             seen=self.seen.rows(kept),
+            kept={tracks: tokens[kept] for tracks, tokens in self.kept.items()},
         )
 
 

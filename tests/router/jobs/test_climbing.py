@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pointsman.classifiers.features import lexical_batch
-from pointsman.domain import Capabilities, Objective, Observation, Price, Route
+from pointsman.domain import Capabilities, Objective, Observation, Price, Route, Usage
 from pointsman.router.climb import ladder_of
 from pointsman.router.jobs import climbing
 from pointsman.router.jobs.climbing import MAX_ROUTES, MIN_COMPLETE, climb, complete_recording
@@ -18,6 +19,8 @@ from pointsman.router.jobs.evaluation.plans import SAME_ERRORS, SHIFT_CAUTION, S
 from pointsman.router.jobs.evaluation.playing import play
 from pointsman.router.jobs.evaluation.replay import Aim
 from pointsman.router.jobs.evaluation.serving import as_policy
+from pointsman.router.ladder import Answer, Ladder
+from pointsman.router.pricing import cost
 
 ROUTES = (
     Route("small", "m", "direct", 0, Price(1.0, 0.0, 2.0)),
@@ -175,6 +178,82 @@ def test_a_state_of_whole_answers_is_taught_by_those_that_were_whole_when_bought
     assert (whole.done, whole.begun, begun.done, begun.begun) == ((0,), (), (), (0,))
     assert whole.usual[0] == 0.0
     assert begun.usual[0] == 1.0
+
+
+THINKING = (
+    Route("short", "m", "think(50)", 50, Price(3.0, 0.0, 8.0)),
+    Route("full", "m", "think", None, Price(3.0, 0.0, 8.0), capabilities=Capabilities(continues=True)),
+)
+
+
+def thought(n: int) -> list[Observation]:
+    """As `logged`, small's answers after a thought: every other one was cut after 50 tokens and two closing words."""
+    found: list[Observation] = []
+    for o in logged(n):
+        cut = o.answer == "8"
+        if o.route == "small":
+            o = replace(o, route="short", output_tokens=53.0 if cut else 20.0, thought_tokens=52.0 if cut else 19.0)
+        found.append(o)
+    return found
+
+
+def test_a_thought_that_is_gone_on_with_costs_what_it_costs_while_serving() -> None:
+    """Its rest is made, what is kept is read as prompt; where the thought had ended all of it is thought anew."""
+    found = climb(thought(240), replace(AIM, routes=THINKING))
+    assert found is not None
+    recording = found.recording
+    kept = np.array([50.0 if i % 2 else 0.0 for i in range(240)])
+    assert {tracks: tokens.tolist() for tracks, tokens in recording.kept.items()} == {(0, 1): kept.tolist()}
+    went_on = cost(THINKING[1].price, Usage(20 + 50, 0, 39, 1))
+    anew = cost(THINKING[1].price, Usage(20, 0, 89, 1))
+    assert recording.paid((1, 0), 1, 1) == pytest.approx(np.where(kept > 0, went_on, anew))
+    assert recording.paid((0, 0), 1, 1) == pytest.approx(anew), "nothing was bought that it could go on with"
+    assert recording.paid((0, 1), 0, 1) == pytest.approx(recording.cost_to(0, 1)), "only longer thoughts go on"
+    played = play(found.policy, recording)
+    both = [played.paths.index(path) for path in played.paths if path.bought == ("short", "full")]
+    rows, prices = np.nonzero(np.isin(played.path, both))
+    assert len(rows)
+    assert played.cost[rows, prices] == pytest.approx((recording.cost_to(0, 1) + recording.paid((1, 0), 1, 1))[rows])
+    assert played.output_tokens[rows, prices] == pytest.approx(recording.seen.tokens[rows].sum(axis=1) - kept[rows])
+    assert played.input_tokens[rows, prices] == pytest.approx(40 + kept[rows])
+
+
+def test_going_on_makes_the_next_rung_cheaper_and_the_answer_at_hand_worth_less() -> None:
+    """By what is spared, on the questions whose thought was cut and on no others."""
+    able, unable = (
+        climb(
+            thought(240),
+            replace(AIM, routes=(THINKING[0], replace(THINKING[1], capabilities=Capabilities(continues=c)))),
+        )
+        for c in (True, False)
+    )
+    assert able is not None
+    assert unable is not None
+    assert unable.recording.kept == {}
+    state, rows = (1, 0), np.arange(240)
+    node = able.policy.nodes[state]
+    first = len(node.answerable) + 1 + node.actions.index(Answer(0)) * len(able.points)  # at the lowest price
+    less = unable.policy.predict(state, unable.recording, rows) - able.policy.predict(state, able.recording, rows)
+    assert less[1::2, first].mean() == pytest.approx((8 - 3) * 50 / 1e6, rel=0.15), "but for shrinkage"
+    assert abs(less[::2, first].mean()) < 0.15 * less[1::2, first].mean()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": "other"}, {"mode": "draft"}, {"thinking_budget": 50}, {"thinking_budget": 30}]
+)
+def test_other_models_modes_and_smaller_budgets_go_on_with_nothing(changes: dict[str, Any]) -> None:
+    found = climb(thought(120), replace(AIM, routes=(THINKING[0], replace(THINKING[1], **changes))))
+    assert found is not None
+    assert found.recording.kept == {}
+
+
+def test_what_was_kept_goes_along_with_rows_and_tracks() -> None:
+    found = climb(thought(120), replace(AIM, routes=THINKING))
+    assert found is not None
+    some = found.recording.rows(np.array([1, 2, 3]))
+    assert some.kept[0, 1].tolist() == [50.0, 0.0, 50.0]
+    turned = Ladder(tuple(reversed(found.recording.ladder.tracks)))
+    assert some.along(turned).kept[1, 0].tolist() == [50.0, 0.0, 50.0]
 
 
 def test_from_one_group_alone_no_gain_may_be_relied_on() -> None:
