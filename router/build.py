@@ -23,6 +23,7 @@ from ..backends import (
     budget_problem,
     continues,
     embedded_path,
+    keeps_budgets,
     listed,
     load_families,
     names_of,
@@ -30,7 +31,7 @@ from ..backends import (
     sharing,
     weights_from_name,
 )
-from ..domain import Capabilities, Price, Route
+from ..domain import Capabilities, Price, Route, Tier
 from ..errors import BackendError, BadRequest, ConfigError
 from ..store import Store, StoreConfig, open_store
 from .config import RouteConfig, Settings
@@ -73,7 +74,8 @@ def build_routes(
     routes = [_route(name, route, models[route.model], prices[name], modes) for name, route in wanted.items()]
     _check_thinking(routes, models, families)
     _check_engines(routes, models)
-    return tuple(sorted(routes, key=dearness))
+    offered = [_offered(route, wanted[route.name], models[route.model]) for route in routes]
+    return tuple(sorted(offered, key=dearness))
 
 
 def _check_engines(routes: Sequence[Route], models: Mapping[str, ModelConfig]) -> None:
@@ -84,9 +86,27 @@ def _check_engines(routes: Sequence[Route], models: Mapping[str, ModelConfig]) -
             raise ConfigError(f"the mode {route.mode} {problem}{able}", field=f"routes.{route.name}.mode")
 
 
+def _offered(route: Route, config: RouteConfig, model: ModelConfig) -> Route:
+    """The route, without the tier `budgeted` where its engine can only be asked to keep the budget, unless the owner
+    insists."""
+    if route.tier is not Tier.BUDGETED or config.insist or route.thinking_budget is None or keeps_budgets(model):
+        return route
+    log.warning(
+        "the route %s is not offered as %s: its engine keeps no thinking budget, it can only be asked to "
+        "(docs/engines.md); `insist: true` on the route offers it all the same",
+        route.name,
+        Tier.BUDGETED.value,
+    )
+    return replace(route, tier=None)
+
+
 def _check_thinking(routes: Sequence[Route], models: Mapping[str, ModelConfig], families: Sequence[Family]) -> None:
     """Raises ConfigError for a route whose model cannot be off, or takes no such thinking budget."""
     for route in routes:
+        context, budget = models[route.model].context, route.thinking_budget
+        if context is not None and budget is not None and budget >= context:
+            problem = f"{budget} tokens do not fit into the model's context of {context}, prompt and answer included"
+            raise ConfigError(problem, field=f"routes.{route.name}.thinking_budget")
         if problem := budget_problem(route.model, models[route.model], route.thinking_budget, families):
             field = "thinking_budget" if route.thinking_budget else "mode"
             raise ConfigError(problem, field=f"routes.{route.name}.{field}")

@@ -9,7 +9,7 @@ import pytest
 from scripted import ScriptedEngine
 
 from pointsman.backends import Endpoint, ModelConfig
-from pointsman.domain import Capabilities, Price
+from pointsman.domain import Capabilities, Price, Route
 from pointsman.errors import ConfigError
 from pointsman.router.build import (
     ask_capabilities,
@@ -26,6 +26,10 @@ URL = "http://127.0.0.1:1/v1"
 
 
 def routes_of(models: dict[str, Any], routes: dict[str, Any]) -> list[tuple[str, Price]]:
+    return [(r.name, r.price) for r in built(models, routes)]
+
+
+def built(models: dict[str, Any], routes: dict[str, Any]) -> tuple[Route, ...]:
     import tempfile
     from pathlib import Path
 
@@ -35,7 +39,7 @@ def routes_of(models: dict[str, Any], routes: dict[str, Any]) -> list[tuple[str,
         file = Path(folder) / "p.yaml"
         file.write_text(yaml.safe_dump({"models": models, "routes": routes}))
         settings, _ = load(file, environ={})
-    return [(r.name, r.price) for r in build_routes(settings, settings.models)]
+    return build_routes(settings, settings.models)
 
 
 def test_the_size_in_a_models_name_stands_for_its_price() -> None:
@@ -230,6 +234,36 @@ def test_a_route_that_its_model_cannot_keep_is_refused_with_what_it_can(
     with pytest.raises(ConfigError, match=problem) as caught:
         routes_of({"m": model}, {"r": priced})
     assert caught.value.field == field
+
+
+def test_a_budget_above_the_context_is_refused() -> None:
+    model = {"url": URL, "model": "Qwen3-8B", "context": 2048}
+    with pytest.raises(ConfigError, match="2048 tokens do not fit") as caught:
+        routes_of({"m": model}, {"r": {"model": "m", "thinking_budget": 2048}})
+    assert caught.value.field == "routes.r.thinking_budget"
+    assert routes_of({"m": model}, {"r": {"model": "m", "thinking_budget": 1024}})
+
+
+@pytest.mark.parametrize(
+    ("dialect", "more", "tier"),
+    [
+        ("vllm", {}, "budgeted"),
+        ("ollama", {}, "budgeted"),
+        ("lmstudio", {}, None),
+        ("openai", {}, None),
+        ("openai", {"insist": True}, "budgeted"),
+    ],
+)
+def test_a_budget_that_can_only_be_asked_for_is_not_offered_as_budgeted(
+    caplog: pytest.LogCaptureFixture, dialect: str, more: dict[str, Any], tier: str | None
+) -> None:
+    """Unless the owner insists; the route itself stays, and one line says why."""
+    models = {"m": {"url": URL, "model": "Qwen3-8B", "dialect": dialect}}
+    wanted = {"r": {"model": "m", "thinking_budget": 512, "tier": "budgeted", **more}}
+    (route,) = built(models, wanted)
+    assert route.tier == tier
+    assert bool(caplog.messages) == (tier is None)
+    assert all("route r" in told and "insist" in told for told in caplog.messages)
 
 
 def test_the_least_and_what_the_model_can_is_taken() -> None:
