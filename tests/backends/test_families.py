@@ -17,6 +17,7 @@ from pointsman.backends.families import (
     parameters_from_name,
     thinking_from_template,
     thinking_of,
+    weights_from_name,
 )
 
 SIZES = [
@@ -71,6 +72,17 @@ def test_active_parameters_win_over_the_total(total, active, tail):
     assert parameters_from_name(name) == active
     assert parameters([name], counted=total) == active
     assert parameters(["alias", name], counted=total) == active
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        *(("Qwen3-30B-A3B", 30), ("Mixtral-8x7B-Instruct", 56), ("qwen3:8b-q4_K_M", 8), ("smollm2:135m", 0.135)),
+        ("coder", None),
+    ],
+)
+def test_what_has_to_be_read_to_load_a_model_are_all_its_experts(name, billions):
+    assert weights_from_name(name) == billions
 
 
 @given(name=st.text(max_size=40))

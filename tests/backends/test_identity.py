@@ -94,6 +94,8 @@ async def test_how_the_owner_has_it_spoken_to_counts_and_where_it_is_does_not() 
     assert (await at(VLLM, budget="two-pass")).fingerprint != known
     assert (await at(VLLM, extra={"a": 1})).fingerprint != known
     assert (await at(VLLM, timeouts={"connect": 9}, parameters=8)).fingerprint == known
+    swapped = (await at(OLLAMA, dialect="ollama")).fingerprint
+    assert (await at(OLLAMA, dialect="ollama", load_s=3, second_price=1)).fingerprint == swapped
 
 
 @pytest.mark.parametrize(

@@ -382,6 +382,16 @@ def test_the_router_stays_with_what_is_loaded_unless_the_load_pays() -> None:
     assert paid.route == "dear", "others have missed it as well"
 
 
+def test_what_was_missed_is_told_too_where_another_route_failed_or_the_answer_may_be_followed() -> None:
+    three = (*TWO, Route("third", "a", "think", None, PRICE))
+    loads = {"dear": Load("b", 12.0, 2.5)}
+    after = policy.next(QUERY, [attempt("third", error="refused")], KNOWN, terms(three, loads=loads))
+    assert (after.route, after.gains) == ("cheap", pytest.approx({"b": 2.0}))
+    withheld = policy.next(QUERY, (), KNOWN, terms(TWO, loads=loads, escalate=True))
+    assert isinstance(withheld, Buy)
+    assert withheld.gains == pytest.approx({"b": 2.0})
+
+
 def test_a_load_that_changes_nothing_is_not_spoken_of() -> None:
     step = policy.next(QUERY, (), KNOWN, terms(TWO, plan=Priced(0.1), loads={"dear": Load("b", 12.0, 2.5)}))
     assert step.reason == "50% likely right, dear 90%, at 33% of its cost"
