@@ -13,9 +13,10 @@ import orjson
 from ..domain import Call, Enforcement, Finish, Json, Usage
 from ..errors import BackendError, BackendRejected, BackendUnavailable
 from .bodies import Terms, chat_body, raw_body
+from .budget import gone_on
 from .deltas import Reader
 from .dialects import Dialect
-from .engine import Continuation, Event, Finished, Thought, Timings
+from .engine import Continuation, Event, Finished, Text, Thought, Timings
 from .facts import Facts
 from .foreign import readable
 from .inline import Inline
@@ -41,6 +42,23 @@ class _Request:
     """Earlier replies alone tell where this one begins."""
 
 
+class _Beginning:
+    """Holds the blanks back that an answer begins with, as they may be all there is of it."""
+
+    def __init__(self) -> None:
+        self.blanks: list[Event] = []
+        self.answered = False
+
+    def taken(self, event: Event) -> list[Event]:
+        """What can be told now."""
+        if not self.answered and isinstance(event, Text) and not event.text.strip():
+            self.blanks.append(event)
+            return []
+        self.answered = self.answered or not isinstance(event, Thought)
+        told, self.blanks = [*self.blanks, event], []
+        return told
+
+
 class Exchange:
     """Sends the passes of calls to one server. `two_pass` and `watched` (budget.py) run on `once`."""
 
@@ -53,28 +71,42 @@ class Exchange:
         await self._wire.aclose()
 
     async def once(self, call: Call, facts: Facts) -> AsyncGenerator[Event, None]:
-        """One pass (budget.Run). An answer to a closed thought that comes out empty is asked for again, with empty
-        answers forbidden."""
+        """One pass (budget.Run). An answer to a closed thought that comes out blank is asked for again: with empty
+        answers forbidden, where the engine can do that, else without the thought."""
         closed = bool(call.thought_prefix) and call.thinking_budget == 0 and not call.answer_prefix
-        guarded = closed and self._dialect.nonempty and not (call.grammar or call.response_format or call.tools)
-        answered, done = False, None
+        guarded = closed and not (call.grammar or call.response_format or call.tools)
+        start, last = _Beginning(), None
         async with aclosing(self._pass(call, facts, nonempty=False)) as events:
             async for event in events:
                 if guarded and isinstance(event, Finished):
-                    done = event
+                    last = event
                     continue
-                answered = answered or not isinstance(event, Thought)
+                for kept in start.taken(event) if guarded else (event,):
+                    yield kept
+        if last is None:
+            return
+        if start.answered or last.finish is not Finish.STOP:
+            for kept in (*start.blanks, last):
+                yield kept
+            return
+        async with aclosing(self._again(call, facts, last)) as events:
+            async for event in events:
                 yield event
-        if done is None:
-            return
-        if answered or done.finish is not Finish.STOP:
-            yield done
-            return
-        async with aclosing(self._pass(call, facts, nonempty=True)) as events:
+
+    async def _again(self, call: Call, facts: Facts, blank: Finished) -> AsyncGenerator[Event, None]:
+        """The second try at an answer that came out blank."""
+        forbids = self._dialect.nonempty is not None
+        asked = call if forbids else replace(call, thought_prefix="")
+        told = (
+            ()
+            if forbids
+            else ("the answer to the thought came out empty: it was asked for again, without the thought",)
+        )
+        async with aclosing(self._pass(asked, facts, nonempty=forbids)) as events:
             async for event in events:
                 if isinstance(event, Finished):
-                    usage = replace(event.usage, answer=event.usage.answer + done.usage.answer)
-                    event = replace(event, usage=usage)
+                    both = gone_on(blank.usage, event.usage)
+                    event = replace(event, usage=both, warnings=(*event.warnings, *told))
                 yield event
 
     async def _pass(self, call: Call, facts: Facts, *, nonempty: bool) -> AsyncGenerator[Event, None]:

@@ -19,7 +19,7 @@ from math import sqrt
 from pathlib import Path
 from statistics import fmean
 
-from figures_file import write
+from figures_file import put_into, write
 
 from pointsman import Router
 from pointsman.domain import Query
@@ -153,12 +153,7 @@ def main() -> None:
     }
     write("looping", figures)
     if given.write:
-        text = DOCS.read_text(encoding="utf-8")
-        head, _, rest = text.partition(BEGIN)
-        _, found, tail = rest.partition(END)
-        if not found:
-            raise SystemExit(f"{DOCS.relative_to(ROOT)} has no {BEGIN} … {END}")
-        DOCS.write_text(f"{head}{BEGIN}\n\n{table(rows)}\n\n{END}{tail}", encoding="utf-8")
+        put_into(DOCS, BEGIN, END, table(rows))
 
 
 if __name__ == "__main__":

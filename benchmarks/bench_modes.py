@@ -1,6 +1,6 @@
 """Does every engine that runs here keep what a mode promises: off is off, a budget is a budget, nothing lost or leaked.
 
-    python benchmarks/bench_modes.py [--engines llamacpp,vllm] [--requests 1000] [--without-open] [--without-families]
+    python benchmarks/bench_modes.py [--engines llamacpp,vllm] [--requests 1001] [--write]
 
 Per engine: `requests` chains of digits over seven modes (off, and budgets of 0, 1, 4, 8, 17, 32), four at a time;
 three questions to SmolLM2 under a template that opens a thought, with a budget of 1,024; 200 messages that try to
@@ -24,8 +24,8 @@ from typing import Any
 
 import injections
 from family_templates import rendered_families
-from figures_file import write
-from modes_judged import figures
+from figures_file import put_into, write
+from modes_judged import figures, table
 from real_engines import DIGITS, Opened, Place, places, smollm2_folder
 from tokenizers import Tokenizer
 
@@ -35,6 +35,8 @@ from pointsman.domain import Call, Price, Query, Route, Sampling
 from pointsman.router.jobs.questions import chains
 
 OUT = Path(__file__).resolve().parent / "out"
+DOCS = OUT.parent.parent / "docs" / "results.md"
+BEGIN, END = "<!-- modes: begin -->", "<!-- modes: end -->"
 BUDGETS: tuple[int | str, ...] = ("off", 0, 1, 4, 8, 17, 32)
 LENGTHS = (3, 5, 6, 7, 8)
 """Operators of the chains: long enough that no thought ends by itself within 32 tokens."""
@@ -97,9 +99,10 @@ async def run(engine: Engine, one: Call) -> dict[str, Any]:
     }
 
 
-async def recounted(engine: Engine, one: Call, counter: Tokenizer) -> dict[str, Any]:
-    """The same, with the tokens of its texts as the model's own tokenizer has them."""
-    came = await run(engine, one)
+async def recounted(engine: Engine, one: Call, counter: Tokenizer, closing: int = 1) -> dict[str, Any]:
+    """The same, with the tokens of its texts as the model's own tokenizer has them; closing: those of the closing
+    marker, which is thought where the engine made it."""
+    came = {**await run(engine, one), "closing": closing}
     for part in ("thought", "answer"):
         ids = counter.encode(came[f"{part}_text"], add_special_tokens=False).ids
         came[f"recounted_{part}"] = len(ids)
@@ -157,8 +160,9 @@ async def by_both_ways(asked: Asked, opened: Opened, texts: list[str]) -> None:
 async def in_the_open(asked: Asked, opened: Opened) -> None:
     """SmolLM2, which goes on thinking until it is cut."""
     engine, counter = opened.engine(), Tokenizer.from_file(str(smollm2_folder() / "tokenizer.json"))
+    closing = await engine.count_tokens("</think>")  # words to some, a token to others
     for text in OPEN:
-        came = await recounted(engine, call(text, OPEN_BUDGET, 24), counter)
+        came = await recounted(engine, call(text, OPEN_BUDGET, 24), counter, closing)
         told = {"model": "smollm2", "mode": str(OPEN_BUDGET), "budget": OPEN_BUDGET, "question": text}
         asked.note("request", **told, injected=False, unbounded=None, **came)
     await engine.aclose()
@@ -194,6 +198,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1001)
     parser.add_argument("--without-open", action="store_true", help="digits alone")
     parser.add_argument("--without-families", action="store_true", help="no chat templates of other families")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
     wanted = parser.parse_args()
     OUT.mkdir(exist_ok=True)
     raw = OUT / "modes.jsonl"
@@ -202,6 +207,8 @@ def main() -> None:
         for line in () if wanted.without_families else rendered_families():
             lines.append({"kind": "family", **line})
             out.write(json.dumps(lines[-1], ensure_ascii=False) + "\n")
+    if wanted.write:
+        put_into(DOCS, BEGIN, END, table(figures(lines), {place.name: place.title for place in places()}))
     path = write("modes", figures(lines), raw.relative_to(OUT.parent.parent))
     print(path.read_text(encoding="utf-8"))
 

@@ -13,6 +13,15 @@ import orjson
 OUT = Path(__file__).resolve().parent / "out"
 
 
+def put_into(file: Path, begin: str, end: str, text: str) -> None:
+    """Put a text between two marks of a document. Raises SystemExit where it has none."""
+    head, _, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise SystemExit(f"{file.name} has no {begin} … {end}")
+    file.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}", encoding="utf-8")
+
+
 def write(name: str, figures: dict[str, float], raw: Path | None = None) -> Path:
     """Write `{name, date, machine, commit, figures, raw?}` and return the file's path."""
     OUT.mkdir(exist_ok=True)

@@ -75,6 +75,24 @@ def moved(line: Mapping[str, Any]) -> bool:
     return wrong["budget_violation"] or wrong["empty_answer"] or (line["budget"] == 0 and line["thought"] > 0)
 
 
+def table(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """A row an engine, for the documents."""
+    head = (
+        "| engine | requests | off broken | budget broken | empty | leaked | lost text | most over the budget | "
+        "SmolLM2, over 1,024 | counts off by | kept | attacks moved | two passes add |"
+    )
+    rows = [head, "|---|" + "--:|" * 9 + "---|--:|--:|"]
+    for name, one in found["by_engine"].items():
+        extra = one["two_pass_extra_ms"]
+        added = "" if extra is None else f"{extra:.1f} ms, {one['two_pass_extra_prefill']:.0f} tokens read"
+        broken = [one[key] for key in ("off_violation", "budget_violation", "empty_answer", "leak", "lost_text")]
+        cells = [titles[name], one["requests"], *broken, one["budget_overrun_max"], one["budget_overrun_max_open"]]
+        cells += [one["recount_max_diff"], ", ".join(one["enforced"])]
+        cells += [f"{one['injections_moved']} of {one['injections']}", added]
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)
+
+
 def _of_engine(lines: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     mine = [one for one in lines if one.get("engine") == name]
     asked = [one for one in mine if one["kind"] == "request"]
@@ -104,9 +122,10 @@ def _extra(lines: Iterable[Mapping[str, Any]], name: str, what: str = "ms") -> f
 
 
 def _difference(line: Mapping[str, Any]) -> int:
-    """The greater difference between a count as told and as recounted; the end of an answer is a token that has no
-    text."""
-    thought = abs(line["thought"] - line["recounted_thought"])
+    """The greater difference between a count as told and as recounted; the closing marker, where the engine made it,
+    and the end of an answer are tokens that have no text here."""
+    over = line["thought"] - line["recounted_thought"]
+    thought = min(abs(over), abs(over - line["closing"]))
     return max(thought, abs(line["answer"] - line["recounted_answer"] - (line["finish"] == "stop")))
 
 

@@ -460,3 +460,21 @@ async def test_a_raw_call_without_a_limit_gets_what_the_context_leaves(stub, eng
     assert reply.answer == "two, I say"
     bounded = await collect(engine, chat(thought_prefix="one and", max_tokens=12))
     assert bounded.done.usage.output <= 12
+
+
+async def test_a_blank_answer_is_asked_for_again_without_the_thought_where_it_cannot_be_forbidden(
+    stub, stubs, engine_at, collect, tmp_path
+) -> None:
+    template = tmp_path / "t.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}<think>\n")
+    engine = engine_at(stub.url, dialect="transformers_serve", model="stub", thinks=True, template=template)
+    thought = stubs.delta(reasoning_content="so two")
+    stub.next.append(stubs.Reply([stubs.sse(thought, stubs.delta("length"), stubs.usage(9, 2), b"[DONE]")]))
+    blank = {"choices": [{"index": 0, "text": "\n", "finish_reason": "stop"}]}
+    stub.next.append(stubs.Reply([stubs.sse(blank, stubs.usage(12, 2), b"[DONE]")]))
+    answer = [stubs.delta(content="two"), stubs.delta("stop"), stubs.usage(9, 2)]
+    stub.next.append(stubs.Reply([stubs.sse(*answer, b"[DONE]")]))
+    reply = await collect(engine, chat(thinking_budget=2))
+    assert (reply.thought, reply.answer) == ("so two", "two")
+    assert any("came out empty" in warning for warning in reply.done.warnings)
+    assert reply.done.usage.answer == 4, "the blank one's tokens are charged, too"
