@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -209,3 +210,40 @@ def test_a_requests_own_word_goes_before_the_servers(held: Any, upstream: Any) -
         assert next(stream) == ":"
         upstream.release()
         stream.rest()
+
+
+def test_a_mode_that_asks_several_times_is_kept_alive_on_a_real_server(make_proxy: Callable[..., Any]) -> None:
+    with make_proxy(server={"keep_alive_s": 0.001}) as proxy:
+        with streaming(proxy, "digits(17)", mode="vote(3)") as stream:
+            assert next(stream) == ":"
+            *chunks, last, done = stream.rest()
+        record = proxy.get(f"/v1/decisions/{last['pointsman']['decision_id']}").json()
+    assert said(chunks).strip()
+    assert done == "DONE"
+    told = last["pointsman"]
+    assert (told["mode"], told["thinking_budget"], told["thinking_enforced"]) == ("vote(3)", "17", "native")
+    assert [attempt["kept"] for attempt in record["attempts"]] == [0]
+
+
+def test_a_thought_that_is_gone_on_with_is_one_to_the_caller_and_an_attempt_tells_what_it_kept(
+    make_proxy: Callable[..., Any], tmp_path: Path
+) -> None:
+    empty = tmp_path / "own.yaml"
+    empty.write_text("")
+    settings: dict[str, Any] = {
+        "models": {"digits": {"engine": "llamacpp", "embedded": "digits"}},
+        "routes": {
+            "short": {"model": "digits", "mode": "think", "thinking_budget": 4},
+            "whole": {"model": "digits", "mode": "think"},
+        },
+        "safe_route": "short",
+        "escalate": {"cut_thoughts": True},
+    }
+    with make_proxy(path=empty, **settings) as proxy:
+        alone = proxy.ask(model="whole", max_tokens=None, temperature=0).json()
+        answer = proxy.ask(max_tokens=None, temperature=0)
+        record = proxy.get(f"/v1/decisions/{answer.headers['x-pointsman-decision-id']}").json()
+    assert answer.json()["choices"][0]["message"] == alone["choices"][0]["message"]
+    assert answer.json()["usage"]["completion_tokens"] == alone["usage"]["completion_tokens"]
+    assert [(a["route"], a["kept"]) for a in record["attempts"]] == [("short", 0), ("whole", 4)]
+    assert answer.headers["x-pointsman-reason"].endswith("goes on with short's thought of 4 tokens")
