@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import stub as stubs
+from real_engines import THINKING
 
 from pointsman.backends import (
     EMBEDDED,
@@ -25,20 +26,6 @@ from pointsman.backends import (
     embedded_path,
 )
 from pointsman.domain import Call
-
-# SmolLM2 does not think; with this template it is made to, which is enough to cut and close its "thought".
-THINKING = """{%- for m in messages %}<|im_start|>{{ m.role }}
-{% if m.role == 'assistant' %}<think>
-{% if m.reasoning_content %}{{ m.reasoning_content }}{% endif %}
-</think>
-
-{% endif %}{{ m.content }}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-<think>
-{% if enable_thinking is defined and enable_thinking is false %}
-</think>
-
-{% endif %}{% endif %}"""
 
 
 @dataclass
