@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from ..domain import Finish, Json, Usage
-from ..errors import BackendUnavailable
+from ..errors import BackendError, BackendRejected, BackendUnavailable
 from .dialects import Dialect
 from .engine import Event, Text, Thought, TokenLogprob, ToolCallDelta
 from .markers import USUAL, Begin, Markers, MarkerSplitter, Part
 from .transport import error_message
 
+_PASSING = (408, 425, 429)
+"""Statuses of refusals that another try may not meet."""
 _FINISHES = {
     "stop": Finish.STOP,
     "length": Finish.LENGTH,
@@ -97,10 +99,9 @@ class Reader:
         return self._timings.get("prompt_ms")
 
     def read(self, chunk: Json) -> list[Event]:
-        """The events of one chunk. Raises BackendUnavailable where the chunk is an error."""
+        """The events of one chunk. Raises BackendRejected or BackendUnavailable where the chunk is an error."""
         if chunk.get("error"):
-            message = error_message(chunk) or "the server reported an error"
-            raise BackendUnavailable(f"{message} (in the stream)", backend=self._backend)
+            raise self._reported_error(chunk)
         self.model = chunk.get("model") or self.model
         self._timings = chunk.get("timings") or self._timings
         self._reported = chunk.get("usage") or self._reported
@@ -114,6 +115,14 @@ class Reader:
             pieces = list(self._delta(choice.get("delta") or choice.get("message") or {}))
         self._count(choice, bool(pieces))
         return self._dealt(pieces)
+
+    def _reported_error(self, chunk: Json) -> BackendError:
+        """What an error in the stream means; vLLM refuses a call there, after a status of 200."""
+        message, error = error_message(chunk) or "the server reported an error", chunk["error"]
+        code = cast("Json", error).get("code") if isinstance(error, dict) else None
+        if isinstance(code, int) and 400 <= code < 500 and code not in _PASSING:
+            return BackendRejected(message, backend=self._backend, status=code)
+        return BackendUnavailable(f"{message} (in the stream)", backend=self._backend)
 
     def flush(self, *, cut: bool = False) -> list[Event]:
         """The events of what was held back; cut: the reply ended at a limit."""

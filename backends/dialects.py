@@ -56,7 +56,8 @@ class Dialect:
     continues: how an open thought or an answer is gone on with: by a last assistant message (`chat`, with
     continue_thought or continue_answer), by the rendered text on /completions (`raw`), or not at all. raw_markers: raw
     text shows where a thought ends, if the markers are control tokens; else an open thought cannot be gone on with.
-    parses: replies to chats keep the thought apart in any case.
+    parses: replies to chats keep the thought apart in any case; where they may not, show_markers is sent, so that
+    markers that are control tokens come back.
     forced_tool_refusal: words of the 400 by which the server says that it cannot make the model call a function.
     sampling: our names to the engine's for what OpenAI's schema lacks. grammar: dotted path for a grammar.
     warnings: sentences by what the engine ignores. reuse_after_stream: a connection may be used again after a
@@ -80,6 +81,7 @@ class Dialect:
     continues: Literal["chat", "raw"] | None = None
     raw_markers: bool = True
     parses: bool = False
+    show_markers: Json = field(default_factory=dict[str, Any])
     forced_tool_refusal: str | None = None
     continue_thought: Json = field(default_factory=dict[str, Any])
     continue_answer: Json = field(default_factory=dict[str, Any])

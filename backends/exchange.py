@@ -15,7 +15,7 @@ from ..errors import BackendError, BackendRejected, BackendUnavailable
 from .bodies import Terms, chat_body, raw_body
 from .budget import gone_on
 from .deltas import Reader
-from .dialects import Dialect
+from .dialects import Dialect, merged
 from .engine import Continuation, Event, Finished, Text, Thought, Timings
 from .facts import Facts
 from .foreign import readable
@@ -209,7 +209,10 @@ class Exchange:
             begin = Begin.CLOSED
         elif thinking:
             begin, guessed = await self._inline.begin(call, facts), True
-        return _Request("chat/completions", chat_body(call, self._dialect, facts, terms), begin, guessed)
+        body = chat_body(call, self._dialect, facts, terms)
+        if begin in (Begin.EITHER, Begin.THOUGHT):
+            body = merged(self._dialect.show_markers, body)
+        return _Request("chat/completions", body, begin, guessed)
 
     async def _room(self, facts: Facts, prompt: Prompt) -> int:
         """The limit of a raw call that sets none: what the context leaves. The endpoint's own is 16 tokens."""

@@ -115,3 +115,20 @@ async def test_a_thought_that_ran_into_the_limit_stays_a_thought(stub, stubs, en
         await collect(engine, ASK)
     reply = await collect(engine, ASK)
     assert (reply.thought.strip(), reply.answer, reply.done.finish) == ("so I think", "", Finish.LENGTH)
+
+
+async def test_markers_are_asked_for_until_it_is_known_that_the_server_keeps_thoughts_apart(
+    stub, stubs, engine_at, collect
+) -> None:
+    """vLLM drops control tokens from its text, the markers of a thought among them."""
+    engine = engine_at(stub.url, dialect="vllm")
+    await collect(engine, ASK)
+    await collect(engine, ASK)
+    first, second = stub.bodies("/v1/chat/completions")
+    assert first["skip_special_tokens"] is False
+    assert "skip_special_tokens" not in second, "it came apart"
+    replies(stub, stubs, "so two</think>two", "so two</think>two")
+    unparsed = engine_at(stub.url, dialect="vllm")
+    for _ in range(2):
+        await collect(unparsed, ASK)
+    assert [body["skip_special_tokens"] for body in stub.bodies("/v1/chat/completions")[2:]] == [False, False]

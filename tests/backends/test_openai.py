@@ -478,3 +478,18 @@ async def test_a_blank_answer_is_asked_for_again_without_the_thought_where_it_ca
     assert (reply.thought, reply.answer) == ("so two", "two")
     assert any("came out empty" in warning for warning in reply.done.warnings)
     assert reply.done.usage.answer == 4, "the blank one's tokens are charged, too"
+
+
+async def test_a_refusal_that_comes_in_the_stream_is_a_refusal(stub, stubs, engine_at, collect) -> None:
+    """vLLM says so after a status of 200; the budget is then kept in two passes."""
+    refusal = {"error": {"message": "thinking_token_budget is set but …", "type": "BadRequestError", "code": 400}}
+    stub.next.append(stubs.Reply([stubs.sse(refusal, b"[DONE]")]))
+    reply = await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=5))
+    assert (reply.done.enforced, reply.answer) == (Enforcement.TWO_PASS, stubs.ANSWER)
+    stub.next.append(stubs.Reply([stubs.sse({"error": {"message": "wrong", "code": 422}}, b"[DONE]")]))
+    with pytest.raises(BackendRejected, match="wrong"):
+        await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=0))
+    for busy in ({"message": "busy", "code": 429}, {"message": "broken", "code": 500}, "plain"):
+        stub.next.append(stubs.Reply([stubs.sse({"error": busy}, b"[DONE]")]))
+        with pytest.raises(BackendUnavailable, match="in the stream"):
+            await collect(engine_at(stub.url, dialect="vllm"), chat(thinking_budget=0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from ....backends import Engine, Identity
 from ....domain import Capabilities, Route
@@ -30,15 +32,27 @@ def not_loaded(identities: Mapping[str, Identity | None]) -> tuple[str, ...]:
 
 
 def paid(router: Router, models: Sequence[str]) -> tuple[str, ...]:
-    """Those of these models whose tokens somebody is paid for: they run elsewhere, and have a price of the owner's."""
+    """Those of these models whose tokens somebody else is paid for: at a provider, or with a price of the owner's and
+    outside of the owner's network."""
 
     def costs(name: str) -> bool:
         model = router.models[name]
         if model.launched or model.folder is not None:
             return False
-        return str(model.engine) == "hosted" or any(not r.price.assumed for r in router.routes if r.model == name)
+        if str(model.engine) == "hosted":
+            return True
+        return not _near(model.url or "") and any(not r.price.assumed for r in router.routes if r.model == name)
 
     return tuple(name for name in models if costs(name))
+
+
+def _near(url: str) -> bool:
+    """Whether an address is of this machine or of a private network (RFC 1918, 4193; names without a domain)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".lan", ".home.arpa"))
 
 
 async def subject(router: Router, model: str, routes: tuple[Route, ...]) -> Subject:

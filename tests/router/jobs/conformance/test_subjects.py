@@ -46,10 +46,35 @@ def test_routes_are_checked_by_model(router: Router) -> None:
         chosen(router, ["b", "x"])
 
 
-def test_only_what_runs_elsewhere_at_a_price_costs_money(router: Router, tmp_path: Path) -> None:
-    assert paid(router, ["digits", "far"]) == ("far",)
+@pytest.mark.parametrize(
+    ("url", "costs"),
+    [
+        ("https://api.example.com/v1", True),
+        ("http://8.8.8.8:8000/v1", True),
+        ("http://127.0.0.1:9/v1", False),
+        ("http://[::1]:9/v1", False),
+        ("http://192.168.1.7:8000/v1", False),
+        ("http://gpu-box:8000/v1", False),
+        ("http://localhost/v1", False),
+        ("http://gpu.lan/v1", False),
+    ],
+)
+def test_only_what_runs_outside_of_the_owners_network_at_a_price_costs_money(
+    tmp_path: Path, url: str, costs: bool
+) -> None:
+    models = {"near": {"embedded": "digits"}, "far": {"url": url, "model": "org/digits"}}
+    routes = {name: {"model": name, "price": PRICE} for name in models}
+    (tmp_path / "empty.yaml").write_text("")
+    with Router.from_config(tmp_path / "empty.yaml", home=tmp_path / "h", models=models, routes=routes) as router:
+        assert paid(router, list(models)) == (("far",) if costs else ())
+
+
+def test_assumed_prices_are_nobodys_money(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("")
     with Router.from_config(
-        tmp_path / "empty.yaml", home=tmp_path / "h2", models={"far": {"url": URL, "parameters": 8}}
+        tmp_path / "empty.yaml",
+        home=tmp_path / "h2",
+        models={"far": {"url": "https://api.example.com/v1", "parameters": 8}},
     ) as assumed:
         assert paid(assumed, ["far"]) == ()
 
