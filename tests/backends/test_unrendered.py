@@ -122,7 +122,7 @@ async def test_with_a_template_a_budget_is_kept_and_without_only_asked_for(
     (sent,) = stub.bodies(RAW)
     assert sent["prompt"] == f"<user>{ASK[0]['content']}<assistant><think>\n{THOUGHT[:7]}\n</think>\n\n"
     able = await engine.capabilities()
-    assert able.continues
+    assert able.continues is (dialect != "transformers_serve"), "its raw text hides where a thought ends"
 
 
 async def test_a_prompt_is_rendered_and_counted_here(engine_at, stub, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ async def server() -> AsyncIterator[Server]:
 
 def settings(url: str, **budgeted: Any) -> dict[str, Any]:
     return {
-        "models": {"m": {"url": url, "model": "stub", "parameters": 1}},
+        "models": {"m": {"url": url, "model": "stub", "parameters": 1, "dialect": "sglang"}},
         "routes": {
             "off": {"model": "m", "mode": "direct", "thinking_budget": 0, "tier": "small"},
             "some": {"model": "m", "mode": "think", "thinking_budget": 64, "tier": "budgeted", **budgeted},
@@ -55,7 +55,7 @@ def settings(url: str, **budgeted: Any) -> dict[str, Any]:
 
 async def found(url: str, *rows: dict[str, Any]) -> list[CheckRow]:
     """Rows as a check of that server writes them now."""
-    told = await identify("m", ModelConfig(url=url, model="stub"), url)
+    told = await identify("m", ModelConfig(url=url, model="stub", dialect="sglang"), url)
     common = {"model": "m", "engine": told.engine, "version": told.version, "fingerprint": told.fingerprint}
     return [CheckRow(**{**common, "created_at": AT, **row}) for row in rows]
 

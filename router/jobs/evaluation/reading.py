@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +238,15 @@ def _comparison(constellation: Constellation) -> Comparison | None:
     return "free_text" if given == "free_text" else ("exact" if given else None)
 
 
-def _prices(constellation: Constellation, recorded: Sequence[RecordedRoute], kind: PriceKind) -> dict[str, Doubles]:
+class _Prices(TypedDict):
+    """Fields of a Recording."""
+
+    input_price: Doubles
+    output_price: Doubles
+    call_price: Doubles
+
+
+def _prices(constellation: Constellation, recorded: Sequence[RecordedRoute], kind: PriceKind) -> _Prices:
     """Currency an input token, an output token and a call, by track: every sample costs what its route costs."""
     size, samples = len(recorded) * constellation.samples, constellation.samples
     if constellation.cost == "calls":
