@@ -16,10 +16,8 @@ _ARGUMENTS = "chat_template_kwargs"
 def switch(dialect: Dialect, family: Family | None, *, thinking: bool) -> Json:
     """The fields of a request that turn thinking on or off: the dialect's, and the arguments that the family's template
     takes instead, where the dialect passes any on."""
-    fields, arguments = (
-        dialect.switch_on if thinking else dialect.switch_off or {},
-        arguments_of(family, thinking=thinking),
-    )
+    fields = dialect.switch_on if thinking else dialect.switch_off or {}
+    arguments = arguments_of(family, thinking=thinking)
     passes = _ARGUMENTS in {**(dialect.switch_off or {}), **dialect.switch_on}
     return merged(fields, {_ARGUMENTS: arguments}) if arguments and passes else fields
 
