@@ -110,10 +110,11 @@ class Reader:
         if reason := choice.get("finish_reason"):
             self.finish = _FINISHES.get(reason, Finish.STOP)
         if "text" in choice:
-            pieces = self._plain(choice["text"] or "")
+            pieces, brought = self._plain(choice["text"] or ""), bool(choice["text"])
         else:
-            pieces = list(self._delta(choice.get("delta") or choice.get("message") or {}))
-        self._count(choice, bool(pieces))
+            delta = cast("Json", choice.get("delta") or choice.get("message") or {})
+            pieces, brought = list(self._delta(delta)), bool(delta.get("content"))
+        self._count(choice, brought or bool(pieces))
         return self._dealt(pieces)
 
     def _reported_error(self, chunk: Json) -> BackendError:

@@ -75,7 +75,7 @@ class Exchange:
         answers forbidden, where the engine can do that, else without the thought."""
         closed = bool(call.thought_prefix) and call.thinking_budget == 0 and not call.answer_prefix
         guarded = closed and not (call.grammar or call.response_format or call.tools)
-        start, last = _Beginning(), None
+        began, start, last = time.monotonic(), _Beginning(), None
         async with aclosing(self._pass(call, facts, nonempty=False)) as events:
             async for event in events:
                 if guarded and isinstance(event, Finished):
@@ -89,14 +89,19 @@ class Exchange:
             for kept in (*start.blanks, last):
                 yield kept
             return
-        async with aclosing(self._again(call, facts, last)) as events:
+        async with aclosing(self._again(call, facts, last, began)) as events:
             async for event in events:
                 yield event
 
-    async def _again(self, call: Call, facts: Facts, blank: Finished) -> AsyncGenerator[Event, None]:
-        """The second try at an answer that came out blank."""
+    async def _again(self, call: Call, facts: Facts, blank: Finished, began: float) -> AsyncGenerator[Event, None]:
+        """The second try at an answer that came out blank, within what the first left of the call's time and limit.
+        began: the first one's start."""
         forbids = self._dialect.nonempty is not None
-        asked = call if forbids else replace(call, thought_prefix="")
+        spent = (time.monotonic() - began) * 1e3
+        left = None if call.max_tokens is None else max(1, call.max_tokens - blank.usage.output)
+        due = None if call.deadline_ms is None else max(1.0, call.deadline_ms - spent)
+        asked = replace(call, max_tokens=left, deadline_ms=due)
+        asked = asked if forbids else replace(asked, thought_prefix="")
         told = (
             ()
             if forbids
@@ -106,7 +111,11 @@ class Exchange:
             async for event in events:
                 if isinstance(event, Finished):
                     both = gone_on(blank.usage, event.usage)
-                    event = replace(event, usage=both, warnings=(*event.warnings, *told))
+                    times, first = event.timings, event.timings.first_token_ms
+                    first = None if first is None else first + spent
+                    times = replace(times, total_ms=times.total_ms + spent, first_token_ms=first)
+                    warnings = tuple(dict.fromkeys((*blank.warnings, *event.warnings, *told)))
+                    event = replace(event, usage=both, timings=times, warnings=warnings)
                 yield event
 
     async def _pass(self, call: Call, facts: Facts, *, nonempty: bool) -> AsyncGenerator[Event, None]:
@@ -175,7 +184,7 @@ class Exchange:
             self._inline.parses()
             return False
         if request.begin is Begin.EITHER:
-            self._inline.tried(marked=reader.marked and reader.thought_seen)
+            self._inline.tried(marked=reader.marked)
             return False
         read_as_thought = request.begin is Begin.THOUGHT
         self._inline.saw(int(reader.marked) if read_as_thought else reader.stray_ends)

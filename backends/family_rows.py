@@ -132,8 +132,8 @@ def _pattern(value: str, wrong: Wrong) -> str:
 
 def _words(value: object, wrong: Wrong) -> tuple[str, ...]:
     words = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
-    if words is None or not all(isinstance(word, str) and word.strip() for word in words):
-        raise wrong("must be a list of words; an empty one says that there are none", "")
+    if words is None or not all(isinstance(word, str) and len(word.strip()) > 1 for word in words):
+        raise wrong("must be a list of words of two letters and more; an empty one says that there are none", "")
     return tuple(cast("Sequence[str]", words))
 
 

@@ -7,6 +7,7 @@ which reaches the caller as a tool call. Nothing is claimed of engines that leav
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -39,12 +40,13 @@ def forced(call: Call, dialect: Dialect, *, ignored: bool = False) -> Forced | N
         return None
     functions = [cast("Json", tool["function"]) for tool in tools]
     name = str(functions[0]["name"]) if len(functions) == 1 else None
-    schema = _parameters(functions[0]) if name else {"anyOf": [_named(one) for one in functions]}
+    schema = _parameters(functions[0]) if name else _any_of(functions)
     bound = replace(
         call,
         messages=with_line(call.messages, _told(functions)),
         tools=(),
         tool_choice=None,
+        stop=(),  # half a call is none
         response_format={"type": "json_schema", "json_schema": {"name": "call", "strict": True, "schema": schema}},
     )
     return Forced(bound, name)
@@ -76,25 +78,51 @@ async def called(events: AsyncGenerator[Event, None], name: str | None) -> Async
 
 def _demanded(call: Call) -> list[Json]:
     """The functions one of which must be called; none where that is left to the model."""
+    known = {name: tool for tool in call.tools if isinstance(name := _function(tool).get("name"), str)}
     if isinstance(call.tool_choice, dict):
-        wanted = cast("Json", call.tool_choice.get("function") or {}).get("name")
-        return [tool for tool in call.tools if cast("Json", tool.get("function") or {}).get("name") == wanted]
-    known = [tool for tool in call.tools if "name" in cast("Json", tool.get("function") or {})]
-    return known if call.tool_choice == "required" else []
+        wanted = _function(call.tool_choice).get("name")
+        return [known[wanted]] if isinstance(wanted, str) and wanted in known else []
+    return list(known.values()) if call.tool_choice == "required" else []
+
+
+def _function(holder: Json) -> Json:
+    """The function of a tool or of a choice; an empty one where there is none."""
+    found = cast("object", holder.get("function"))
+    return cast("Json", found) if isinstance(found, dict) else {}
 
 
 def _parameters(function: Json) -> Json:
     return cast("Json", function.get("parameters") or {"type": "object", "properties": {}})
 
 
-def _named(function: Json) -> Json:
-    properties: Json = {"name": {"const": function["name"]}, "arguments": _parameters(function)}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }
+def _any_of(functions: list[Json]) -> Json:
+    """The schema of a call of one of several functions; what each calls its own definitions goes to the root, where
+    references are read from, under a name of its own."""
+    kinds, definitions = list[Json](), dict[str, Any]()
+    for place, function in enumerate(functions):
+        own: Json = _moved(_parameters(function), f"{place}.")
+        for name in ("$defs", "definitions"):
+            found = cast("Json", own.pop(name, None) or {})
+            definitions |= {f"{place}.{key}": one for key, one in found.items()}
+        properties: Json = {"name": {"const": function["name"]}, "arguments": own}
+        kinds.append({"type": "object", "properties": properties, "required": ["name", "arguments"], **_CLOSED})
+    return {"anyOf": kinds, **({"$defs": definitions} if definitions else {})}
+
+
+_CLOSED: Json = {"additionalProperties": False}
+_DEFINED = re.compile(r"^#/(?:\$defs|definitions)/")
+
+
+def _moved(schema: Any, prefix: str) -> Any:
+    """A schema whose references to its own definitions name them with this prefix, among those of the root."""
+    if isinstance(schema, list):
+        return [_moved(one, prefix) for one in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    made: Json = {key: _moved(inner, prefix) for key, inner in cast("Json", schema).items()}
+    if isinstance(reference := made.get("$ref"), str):
+        made["$ref"] = _DEFINED.sub(f"#/$defs/{prefix}", reference)
+    return made
 
 
 def _told(functions: list[Json]) -> str:

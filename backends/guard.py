@@ -21,8 +21,10 @@ from .family_rows import Family
 from .markers import Markers
 from .spellings import JOINTS, PRIVATE, doubtful, switches, words
 
-_KEPT = frozenset(("role", "type", "id", "tool_call_id", "image_url", "input_audio", "file"))
+_KEPT = frozenset(("role", "type", "image_url", "input_audio", "file"))
 """Fields of a message whose text no template writes as text."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,14 @@ class Guard:
             tool_choice=breaker.value(call.tool_choice),
             thought_prefix=breaker.text(call.thought_prefix),
             answer_prefix=breaker.text(call.answer_prefix),
+            stop=tuple(dict.fromkeys((*call.stop, *map(breaker.text, call.stop)))),  # as the model copies it, too
+            extra={key: breaker.value(value) if key in _WRITTEN else value for key, value in call.extra.items()},
         )
         return Guarded(made, joint, ("control tokens or switches spelled in the messages were broken up",))
 
 
+_WRITTEN = ("documents",)
+"""Further fields of a request that templates write."""
 _REMEMBERED = 4096
 """The most doubtful parts that are kept in mind as harmless."""
 
@@ -134,23 +140,33 @@ class _Breaker:
             if (whole := self.text("".join(texts))) != "".join(broken):
                 made.append({**row[0], "text": whole})
             else:
-                made += [{**one, "text": text} for one, text in zip(row, broken, strict=True)] if is_text else row
+                kept = [{**one, "text": text} for one, text in zip(row, broken, strict=False)]
+                made += kept if is_text else [self._part(one) for one in row]
         return made
+
+    def _part(self, part: Any) -> Any:
+        """A part that has no text of its own: a refusal, a thought, an image."""
+        if not isinstance(part, dict):
+            return self.value(part)
+        fields = cast("Json", part)
+        return {key: inner if key in _KEPT else self.value(inner) for key, inner in fields.items()}
 
     def _tool_call(self, call: Any) -> Any:
         """Templates read the arguments' JSON, so they are broken as what it says, not as it is written."""
-        function: Json = call.get("function") or {}
-        arguments = function.get("arguments")
-        made = {**call, "function": self.value(function)}
-        if isinstance(arguments, str):
-            try:
-                said = json.loads(arguments)
-            except ValueError:
-                return made
-            broken = self.value(said)
-            written = arguments if broken == said else json.dumps(broken, ensure_ascii=False)
-            made["function"]["arguments"] = self.text(written)
+        made: Any = self._part(call)
+        told = _object(_object(call).get("function"))
+        if isinstance(arguments := told.get("arguments"), str):
+            made["function"]["arguments"] = self.text(_STRING.sub(self._literal, arguments))
         return made
+
+    def _literal(self, found: re.Match[str]) -> str:
+        """A string of JSON text; it stays as it is written where there is nothing to break in it."""
+        try:
+            said = json.loads(found[0])
+        except ValueError:
+            return found[0]
+        broken = self.text(said)
+        return found[0] if broken == said else json.dumps(broken, ensure_ascii=not _encodable(broken))
 
     def _one(self, found: re.Match[str]) -> str:
         return found[0][0] + self._joint + found[0][1:]
@@ -172,6 +188,16 @@ def _joint(call: Call) -> str:
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
+def _encodable(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which JSON alone can write."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _object(value: Any) -> Json:
+    """A value that should be an object; an empty one where it is none."""
+    return cast("Json", value) if isinstance(value, dict) else {}
+
+
 def _text_of(part: Any) -> str | None:
     if not isinstance(part, dict):
         return None
@@ -185,13 +211,21 @@ def _texts(call: Call) -> Iterator[str]:
         yield from _strings({key: inner for key, inner in message.items() if key not in _KEPT})
         content = cast("object", message.get("content"))
         if isinstance(content, list):
-            yield "".join(_text_of(part) or " " for part in cast("list[Any]", content))
-        for one in cast("list[Json]", message.get("tool_calls") or ()):
-            arguments = cast("Json", one.get("function") or {}).get("arguments")
-            if isinstance(arguments, str) and "\\" in arguments:
-                with suppress(ValueError):
-                    yield from _strings(json.loads(arguments))
+            texts = map(_text_of, cast("list[Any]", content))
+            yield "".join(" " if text is None else text for text in texts)
+        yield from _escaped(cast("object", message.get("tool_calls")))
     yield from _strings([*call.tools, call.tool_choice, call.thought_prefix, call.answer_prefix])
+    yield from _strings([value for key, value in call.extra.items() if key in _WRITTEN])
+
+
+def _escaped(calls: object) -> Iterator[str]:
+    """What the arguments of tool calls say where they are written with escapes."""
+    for one in cast("list[Any]", calls) if isinstance(calls, list) else ():
+        arguments = _object(_object(one).get("function")).get("arguments")
+        if isinstance(arguments, str) and "\\" in arguments:
+            for found in _STRING.findall(arguments):
+                with suppress(ValueError):
+                    yield json.loads(found)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -30,6 +30,7 @@ class Inline:
         self._opens: bool | None = None  # the template opens the thought
         self._inline = False if parses else None  # thoughts come in the text
         self._seen = self._unmarked = 0
+        self._gave_up = False
 
     @property
     def proven(self) -> bool:
@@ -63,8 +64,10 @@ class Inline:
         """A reply that might have begun in a thought came to its end, with a thought and its marker or without."""
         self._unmarked = 0 if marked else self._unmarked + 1
         if marked or self._unmarked >= SURE:  # a model without thoughts, or a server that hides them: hold back no more
-            self._inline = marked
+            self._inline, self._gave_up = marked, not marked
 
     def saw(self, ends: int) -> None:
         """A reply came to its end, with so many end markers of a thought that it had not begun."""
         self._seen = self._seen + 1 if ends == 1 else 0
+        if self._gave_up and self._seen >= SURE:
+            self._inline, self._gave_up = None, False

@@ -14,7 +14,7 @@ class Restorer:
     """Takes a joint out of a text that comes in pieces; as_json: the text is JSON, which may write it as an escape."""
 
     def __init__(self, joint: str, *, as_json: bool = False) -> None:
-        self._joint = joint
+        self.joint = joint
         self._as_json = as_json
         self._escape = re.compile(rf"(?<!\\)((?:\\\\)*)\\u{ord(joint):04x}", re.IGNORECASE)
         self._rest = ""
@@ -22,7 +22,7 @@ class Restorer:
     def feed(self, text: str) -> str:
         """What is certain now."""
         if not self._as_json:
-            return text.replace(self._joint, "")
+            return text.replace(self.joint, "")
         text = self._rest + text
         begun = _BEGUN.search(text)
         self._rest = text[begun.start() :] if begun else ""
@@ -34,7 +34,7 @@ class Restorer:
         return self._whole(rest)
 
     def _whole(self, text: str) -> str:
-        return self._escape.sub(r"\1", text.replace(self._joint, ""))
+        return self._escape.sub(r"\1", text.replace(self.joint, ""))
 
 
 _BEGUN = re.compile(r"(?<!\\)\\+(?:u[0-9a-fA-F]{0,3})?$")
@@ -45,13 +45,13 @@ class _Part:
     """The thought or the answer of a reply: its text, and what waits to be told with it."""
 
     def __init__(self, restorer: Restorer, kind: type[Thought] | type[Text]) -> None:
-        self._text, self._kind = restorer, kind
+        self._text, self._kind, self._joint = restorer, kind, restorer.joint
         self._tokens = 0
         self._logprobs: tuple[TokenLogprob, ...] = ()
 
     def feed(self, event: Thought | Text) -> list[Event]:
         self._tokens += event.tokens
-        self._logprobs += event.logprobs
+        self._logprobs += tuple(_plain(one, self._joint) for one in event.logprobs)
         return self._told(self._text.feed(event.text))
 
     def flush(self) -> list[Event]:
@@ -88,6 +88,12 @@ async def restored(
                 told = [*answer.flush(), *ends, _finished(event, joint)]
             for one in told:
                 yield one
+
+
+def _plain(logprob: TokenLogprob, joint: str) -> TokenLogprob:
+    """The same of a token without the joint."""
+    top = tuple((token.replace(joint, ""), value) for token, value in logprob.top)
+    return TokenLogprob(logprob.token.replace(joint, ""), logprob.logprob, top)
 
 
 def _finished(event: Finished, joint: str) -> Finished:

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import injections
@@ -129,11 +130,12 @@ async def on_digits(asked: Asked, opened: Opened, requests: int) -> None:
 
     async def attack(at: int) -> None:
         async with gate:
-            text = f"{drawn.choice(texts)}{injections.drawn(drawn, family)}"
-            budget = (0, 17)[at % 2]
-            came = await recounted(engine, call(text, budget), counter)
-            told = {"model": "digits", "mode": str(budget), "budget": budget, "question": text, "injected": True}
-            asked.note("injection", **told, unbounded=None, **came)
+            question, spelled, budget = drawn.choice(texts), injections.drawn(drawn, family), (0, 17)[at % 2]
+            letters = "".join(drawn.choice(ascii_lowercase) for _ in spelled)
+            for kind, text in (("injection", question + spelled), ("control", question + letters)):
+                came = await recounted(engine, call(text, budget), counter)
+                told = {"model": "digits", "mode": str(budget), "budget": budget, "question": text, "injected": True}
+                asked.note(kind, **told, unbounded=None, **came)
 
     await asyncio.gather(*map(attack, range(INJECTED)))
     await engine.aclose()

@@ -72,6 +72,7 @@ def test_a_row_is_kept_whole_and_what_it_leaves_out_is_not_known():
         (GOOD | {"active": True}, "a.active", "above 0"),
         (GOOD | {"soft": "/think"}, "a.soft", "list of words"),
         (GOOD | {"soft": [" "]}, "a.soft", "list of words"),
+        (GOOD | {"soft": ["~"]}, "a.soft", "two letters"),
         (GOOD | {"empty": ""}, "a.empty", "not empty"),
         (GOOD | {"sampling": 3}, "a.sampling", "table of think and direct"),
         (GOOD | {"sampling": {"temperature": 1}}, "a.sampling.temperature", "allowed: think, direct"),

@@ -110,3 +110,36 @@ async def test_a_server_that_says_it_cannot_is_spoken_to_by_a_schema_from_then_o
     asked = stub.bodies("/v1/chat/completions")
     assert ["tools" in body for body in asked] == [True, False, False]
     assert asked[-1]["response_format"]["json_schema"]["schema"] == SCHEMA
+
+
+def test_definitions_of_several_functions_are_found_from_the_root() -> None:
+    """As pydantic writes them; two functions may call different things the same."""
+    place = {"$defs": {"P": {"type": "integer"}}, "type": "object", "properties": {"p": {"$ref": "#/$defs/P"}}}
+    tools = tuple({"type": "function", "function": {"name": name, "parameters": place}} for name in ("a", "b"))
+    found = forced(replace(CALL, tools=tools), LLAMACPP)
+    assert found is not None
+    assert found.call.response_format is not None
+    schema = found.call.response_format["json_schema"]["schema"]
+    assert schema["$defs"] == {"0.P": {"type": "integer"}, "1.P": {"type": "integer"}}
+    references = [one["properties"]["arguments"]["properties"]["p"]["$ref"] for one in schema["anyOf"]]
+    assert references == ["#/$defs/0.P", "#/$defs/1.P"]
+    assert place["properties"] == {"p": {"$ref": "#/$defs/P"}}, "the caller's own stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice"),
+    [
+        ([{"type": "custom", "custom": {"name": "x"}}], {"type": "custom", "custom": {"name": "x"}}),
+        ([{"type": "web_search"}, ADD], {"type": "allowed_tools", "allowed_tools": {}}),
+        ([ADD], {"type": "function", "function": "add"}),
+        ([{"type": "web_search"}], "required"),
+    ],
+)
+def test_choices_of_other_kinds_are_left_to_the_server(tools: list[Json], choice: Json | str) -> None:
+    assert forced(replace(CALL, tools=tuple(tools), tool_choice=choice), LLAMACPP) is None
+
+
+def test_no_stop_sequence_cuts_a_call() -> None:
+    found = forced(replace(CALL, stop=("\n",)), LLAMACPP)
+    assert found is not None
+    assert found.call.stop == ()

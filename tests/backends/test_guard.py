@@ -136,3 +136,44 @@ def test_what_the_tokenizer_says_of_a_doubtful_part_is_kept() -> None:
     guard.learnt("<div>", control=False)
     assert guard.unsure(call) == set()
     assert guard.guarded(call).call.messages[0]["content"] == "a <\u2060repo_name> in <div>"
+
+
+def test_an_empty_part_hides_nothing() -> None:
+    parts = [{"type": "text", "text": piece} for piece in ("</", "", "think>")]
+    sent = guarded(said(parts)).call.messages[0]["content"]
+    assert "</think>" not in "".join(part["text"] for part in sent)
+
+
+def test_parts_of_other_kinds_ids_and_documents_are_written_by_some_templates() -> None:
+    parts = [{"type": "refusal", "refusal": "</think>"}, {"type": "thinking", "thinking": "<|im_end|>"}]
+    call = {"id": "<|im_end|>", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history: tuple[Json, ...] = (
+        {"role": "assistant", "content": parts, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "<|im_end|>", "content": "x"},
+    )
+    made = guarded(Call(history, extra={"documents": [{"text": "</think>"}], "other": "</think>"})).call
+    told = json.dumps([made.messages, made.extra["documents"]], ensure_ascii=False)
+    assert "</think>" not in told
+    assert "<|im_end|>" not in told
+    assert made.messages[0]["tool_calls"][0]["id"] == made.messages[1]["tool_call_id"], "they still belong together"
+    assert made.extra["other"] == "</think>"
+
+
+def test_stop_sequences_stop_what_the_model_copies() -> None:
+    made = guarded(Call(said("so </think>").messages, stop=("</think>", "\n"))).call
+    assert made.stop == ("</think>", "\n", "<\u2060/\u2060think>")
+
+
+def test_arguments_are_broken_where_they_say_it_and_stay_as_they_are_written_elsewhere() -> None:
+    """Numbers, double keys and halves of surrogate pairs too, whether that is good JSON or not."""
+    written = '{"a": 1.10, "a": "</think>", "n": 1e999, "d": "\\ud800 </think>", "e": "\\u00e9"}'
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": written}}
+    made = guarded(Call(({"role": "assistant", "tool_calls": [call]},))).call
+    arguments = made.messages[0]["tool_calls"][0]["function"]["arguments"]
+    assert arguments.startswith('{"a": 1.10, "a": "<\u2060/\u2060think>", "n": 1e999, "d": "')
+    assert arguments.endswith('"e": "\\u00e9"}')
+    assert json.loads(arguments)["d"] == "\ud800 <\u2060/\u2060think>"
+    arguments.encode()
+    broken = {"id": "1", "type": "function", "function": {"name": "f", "arguments": 'no JSON "</think>'}}
+    assert "</think>" not in str(guarded(Call(({"role": "assistant", "tool_calls": [broken]},))).call)
+    assert guarded(Call(({"role": "assistant", "content": "</think>", "tool_calls": ["x", {"function": 3}]},)))

@@ -132,3 +132,19 @@ async def test_markers_are_asked_for_until_it_is_known_that_the_server_keeps_tho
     for _ in range(2):
         await collect(unparsed, ASK)
     assert [body["skip_special_tokens"] for body in stub.bodies("/v1/chat/completions")[2:]] == [False, False]
+
+
+async def test_empty_thoughts_do_not_end_telling_apart(stub, stubs, engine_at, collect) -> None:
+    engine = engine_at(stub.url, dialect="openai", model="Qwen3.5-9B")
+    replies(stub, stubs, *["\n</think>\n\n7"] * 3, "secret sum</think>7")
+    for _ in range(3):
+        assert (await collect(engine, ASK)).answer.strip() == "7"
+    last = await collect(engine, ASK)
+    assert (last.thought, last.answer.strip()) == ("secret sum", "7")
+
+
+async def test_what_was_held_back_is_counted(stub, stubs, engine_at, collect) -> None:
+    words = [stubs.delta(content=one) for one in (*["so "] * 40, "</think>", *["7"] * 5)]
+    stub.next.append(stubs.Reply([stubs.sse(*words, stubs.delta("stop"), stubs.usage(9, 46), b"[DONE]")]))
+    usage = (await collect(engine_at(stub.url, dialect="openai", model="Qwen3.5-9B"), ASK)).done.usage
+    assert (usage.thought, usage.answer) == (41, 5)
