@@ -208,7 +208,7 @@ class Trials:
         """A question with demands on its answer, some thought allowed where the model thinks."""
         budget = self.budgets[len(self.budgets) // 2] if self.budgets else 0
         call = self._model(text, budget, **demands)
-        return replace(call, max_tokens=budget + RESERVE + 4 * ROOM)
+        return replace(call, max_tokens=self._fitting(budget + RESERVE + 4 * ROOM))
 
     def _model(self, text: str, budget: int | None, **demands: Any) -> Call:
         """A question to the model itself, nothing added."""
@@ -229,7 +229,12 @@ class Trials:
         call = prepare(query, route, self.subject.modes, self.subject.advice)
         budget = call.thinking_budget
         most = self._most_free if budget is None else self._most(budget)
-        return replace(call, purpose=Purpose.CHECK, max_tokens=most, deadline_ms=CALL_MS)
+        return replace(call, purpose=Purpose.CHECK, max_tokens=self._fitting(most), deadline_ms=CALL_MS)
+
+    def _fitting(self, most: int) -> int:
+        """The limit, but for what the context cannot hold beside a prompt: some engines refuse such a call."""
+        context = self.subject.able.context
+        return most if context is None else min(most, max(ROOM, context - PROMPT))
 
 
 def distinct(calls: Iterable[Call]) -> list[Call]:

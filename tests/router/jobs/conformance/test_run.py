@@ -338,3 +338,11 @@ def test_the_estimate_grows_with_the_questions_and_bounds_what_is_asked() -> Non
     assert few.calls < many.calls
     assert few.output_tokens < many.output_tokens
     assert many.cost == pytest.approx((many.input_tokens * 0.1 + many.output_tokens) / 1e6)
+
+
+def test_no_limit_is_more_than_the_context_leaves() -> None:
+    """vLLM refuses a call whose limit and prompt are more than its context."""
+    wide = Trials(Subject("m", routes(0, 64), MODES, ABLE), 3)
+    narrow = Trials(Subject("m", routes(0, 64), MODES, replace(ABLE, context=400)), 3)
+    assert max(call.max_tokens or 0 for call in wide.all()) > 400
+    assert all(call.max_tokens is not None and call.max_tokens <= 280 for call in narrow.all())
