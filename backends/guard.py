@@ -112,15 +112,17 @@ class _Breaker:
         return value
 
     def message(self, message: Json) -> Json:
-        made = {key: inner if key in _KEPT else self.value(inner) for key, inner in message.items()}
-        content = cast("object", message.get("content"))
-        if isinstance(content, list):
-            made["content"] = self._parts(cast("list[Any]", content))
-        elif isinstance(content, str) and message.get("role") == "assistant":
-            made["content"] = self._answer(content)
-        if isinstance(calls := cast("object", message.get("tool_calls")), list):
-            made["tool_calls"] = [self._tool_call(one) for one in cast("list[Any]", calls)]
-        return made
+        return {key: inner if key in _KEPT else self._field(message, key, inner) for key, inner in message.items()}
+
+    def _field(self, message: Json, key: str, inner: Any) -> Any:
+        """One field of a message, each in the way that templates write it."""
+        if key == "content" and isinstance(inner, list):
+            return self._parts(cast("list[Any]", inner))
+        if key == "content" and isinstance(inner, str) and message.get("role") == "assistant":
+            return self._answer(inner)
+        if key == "tool_calls" and isinstance(inner, list):
+            return [self._tool_call(one) for one in cast("list[Any]", inner)]
+        return self.value(inner)
 
     def _answer(self, content: str) -> str:
         """An old answer keeps the thought that it begins with, in its markers: templates know to take it out."""

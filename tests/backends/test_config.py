@@ -160,7 +160,9 @@ def test_what_a_server_does_by_itself_is_not_to_be_set(settings: dict[str, objec
 
 @pytest.mark.parametrize("dialect", ["ollama", "lmstudio", "transformers_serve", "openai"])
 def test_servers_that_do_not_render_take_a_template(dialect: str) -> None:
-    ModelConfig.model_validate({"url": "http://x", "dialect": dialect, "template": "a.jinja", "tokenizer": "t.json"})
+    given = {"url": "http://x", "dialect": dialect, "template": "a.jinja", "tokenizer": "t.json"}
+    config = ModelConfig.model_validate(given)
+    assert (str(config.template), str(config.tokenizer)) == ("a.jinja", "t.json")
 
 
 @pytest.mark.parametrize(
